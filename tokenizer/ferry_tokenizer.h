@@ -1,0 +1,132 @@
+/* Text to token ids and back: the public interface of libferry_tokenizer.
+ *
+ * A tokenizer is immutable after loading and may be shared by any number of threads. A session holds
+ * one thread's scratch memory and word cache; it does not allocate once it is warm. What a session
+ * returns is owned by the session and valid until its next call.
+ *
+ * The reference is the Hugging Face `tokenizers` library: ids, type ids, masks and offsets are equal
+ * to its own for every input that is valid UTF-8. */
+#ifndef FERRY_TOKENIZER_H
+#define FERRY_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ferry_tokenizer;
+struct ferry_tokenizer_session;
+
+/* What the manifest may set over the tokenizer's own files; -1 leaves what the files say. */
+struct ferry_tokenizer_overrides {
+    int lowercase;
+    int strip_accents;
+    int clean_text;
+    int handle_chinese_chars;
+};
+
+/* Loads tokenizer.json, else vocab.txt with tokenizer_config.json beside it; `path` is a directory
+ * or one of these files. overrides may be NULL.
+ * Errors: NO_INPUT, BAD_DATA (with file and reason), UNSUPPORTED (a kind of tokenizer, normalizer or
+ * option that ferry does not have, named), OUT_OF_MEMORY. */
+FERRY_MUST_CHECK enum ferry_status
+ferry_tokenizer_load(const char *path, const struct ferry_tokenizer_overrides *overrides,
+                     struct ferry_tokenizer **ret_tokenizer, struct ferry_error *error);
+void ferry_tokenizer_free(struct ferry_tokenizer *tokenizer);
+
+/* "wordpiece". */
+const char *ferry_tokenizer_kind(const struct ferry_tokenizer *tokenizer);
+/* One more than the highest id, added tokens included. */
+int32_t ferry_tokenizer_id_bound(const struct ferry_tokenizer *tokenizer);
+/* Id used for padding, or -1 when the tokenizer has none. */
+int32_t ferry_tokenizer_pad_id(const struct ferry_tokenizer *tokenizer);
+/* Special tokens that encoding adds around one text, and around a pair. */
+uint32_t ferry_tokenizer_added_count(const struct ferry_tokenizer *tokenizer, bool is_pair);
+/* The token's own text as in the vocabulary ("##ing"); NULL for an id that does not exist. Not
+ * NUL-terminated. Owned by the tokenizer. */
+const char *ferry_tokenizer_token_text(const struct ferry_tokenizer *tokenizer, int32_t id,
+                                       size_t *size);
+/* Id of a token given by its text, or -1. */
+int32_t ferry_tokenizer_token_id(const struct ferry_tokenizer *tokenizer, const char *text,
+                                 size_t size);
+
+/* word_cache_bytes: bound of the session's word cache; 0 chooses the default (8 MiB).
+ * The tokenizer must outlive the session. */
+FERRY_MUST_CHECK enum ferry_status
+ferry_tokenizer_session_create(const struct ferry_tokenizer *tokenizer, size_t word_cache_bytes,
+                               struct ferry_tokenizer_session **ret_session,
+                               struct ferry_error *error);
+void ferry_tokenizer_session_free(struct ferry_tokenizer_session *session);
+
+enum ferry_truncation_strategy {
+    FERRY_TRUNCATE_LONGEST_FIRST,
+    FERRY_TRUNCATE_ONLY_FIRST,
+    FERRY_TRUNCATE_ONLY_SECOND
+};
+enum ferry_truncation_side { FERRY_TRUNCATE_RIGHT, FERRY_TRUNCATE_LEFT };
+enum ferry_offset_unit {
+    FERRY_OFFSETS_NONE,      /* fastest */
+    FERRY_OFFSETS_BYTES,     /* in bytes of the text as given */
+    FERRY_OFFSETS_CHARACTERS /* in Unicode characters, as the reference's Python package */
+};
+
+struct ferry_encode_options {
+    uint32_t max_tokens; /* limit of one window, special tokens included; 0: none */
+    uint32_t stride;     /* tokens that neighbouring overflow windows share */
+    enum ferry_truncation_strategy strategy;
+    enum ferry_truncation_side side;
+    enum ferry_offset_unit offsets;
+    bool add_special_tokens;
+    /* Special tokens written in the text, such as "[SEP]", are read as plain text. */
+    bool special_tokens_as_text;
+    /* Return every window of a text that is too long, not just the first. Costs reading all of it. */
+    bool windows;
+};
+
+struct ferry_token_offsets {
+    uint32_t begin;
+    uint32_t end; /* one past the last; both 0 for tokens that encoding added */
+};
+
+/* One window. All arrays have `count` entries. */
+struct ferry_encoding {
+    const int32_t *ids;
+    const uint8_t *type_ids;
+    const uint8_t *special_mask;               /* 1 for tokens that encoding added */
+    const struct ferry_token_offsets *offsets; /* NULL unless asked for */
+    uint32_t count;
+    bool truncated; /* something of this text is in no window, or in another one */
+};
+
+struct ferry_encodings {
+    const struct ferry_encoding *windows; /* windows[0] is the encoding; the rest overflowed */
+    uint32_t count;                       /* at least 1 */
+    size_t bytes_read[2];                 /* of text and of pair: what was looked at */
+};
+
+/* Encodes one text (pair == NULL) or a pair. Bytes past the truncation point are not looked at with
+ * truncation on the right, no windows and a single text.
+ * Errors: INVALID_INPUT (not UTF-8, with the byte offset; stride or limit that leave no room),
+ * TOO_LONG (the strategy cannot shorten it far enough), TOO_LARGE (over 2 GiB), OUT_OF_MEMORY. */
+FERRY_MUST_CHECK enum ferry_status
+ferry_tokenizer_encode(struct ferry_tokenizer_session *session, const char *text, size_t text_bytes,
+                       const char *pair, size_t pair_bytes,
+                       const struct ferry_encode_options *options,
+                       struct ferry_encodings *ret_encodings, struct ferry_error *error);
+
+/* The text of some ids, as the reference's decode(); owned by the session.
+ * Errors: INVALID_INPUT (an id that does not exist), OUT_OF_MEMORY. */
+FERRY_MUST_CHECK enum ferry_status
+ferry_tokenizer_decode(struct ferry_tokenizer_session *session, const int32_t *ids, size_t count,
+                       bool skip_special_tokens, const char **ret_text, size_t *ret_size,
+                       struct ferry_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
