@@ -9,23 +9,19 @@
 
 #include "base/buffer.h"
 #include "base/status.h"
+#include "ipc/endpoint_counters.h"
 
 struct ferry_server_endpoint;
 /* One received request: who sent it, and its body. One owner at a time. */
 struct ferry_message;
 
 struct ferry_server_options {
-    const char *const *listen; /* "ipc:///path" (mode 0660), "tcp://127.0.0.1:5555" (loopback only) */
+    const char *const
+        *listen; /* "ipc:///path" (mode 0660), "tcp://127.0.0.1:5555" (loopback only) */
     size_t listen_count;
     size_t max_request_bytes; /* body larger than this: received with oversized set, body dropped */
     size_t outbox_bytes;      /* replies that wait for slow readers; beyond it they are dropped */
     int64_t outbox_wait_ns;   /* longest wait of one reply for a slow reader */
-};
-
-struct ferry_server_counters {
-    uint64_t received, sent, malformed_envelopes, oversized;
-    uint64_t dropped_client_gone, dropped_slow_reader;
-    uint64_t outbox_bytes;
 };
 
 /* Takes the endpoint's lock file first, so that a second daemon is refused instead of silently
@@ -35,7 +31,8 @@ struct ferry_server_counters {
 FERRY_MUST_CHECK enum ferry_status
 ferry_server_endpoint_open(const struct ferry_server_options *options,
                            struct ferry_server_endpoint **ret_endpoint, struct ferry_error *error);
-/* Gives what is in the outbox up to linger_ms to leave; removes the socket file. NULL is allowed. */
+/* Gives what is in the outbox up to linger_ms to leave; removes the socket file. NULL is allowed.
+ */
 void ferry_server_endpoint_close(struct ferry_server_endpoint *endpoint, int linger_ms);
 
 /* Waits until a request is there, extra_fd is readable, or timeout_ms (-1: no limit) is over; also

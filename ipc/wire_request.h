@@ -36,15 +36,23 @@ struct ferry_wire_id {
 };
 
 struct ferry_wire_item {
-    struct ferry_view text;   /* data NULL when the item is ids */
-    struct ferry_view pair;   /* data NULL without a second text */
-    const int32_t *ids;       /* in the arena; NULL when the item is text */
-    const uint8_t *type_ids;  /* in the arena; NULL: all 0 */
+    struct ferry_view text;  /* data NULL when the item is ids */
+    struct ferry_view pair;  /* data NULL without a second text */
+    const int32_t *ids;      /* in the arena; NULL when the item is text */
+    const uint8_t *type_ids; /* in the arena; NULL: all 0 */
     uint32_t id_count;
 };
 
-enum ferry_wire_truncate { FERRY_WIRE_TRUNCATE_RIGHT, FERRY_WIRE_TRUNCATE_LEFT, FERRY_WIRE_TRUNCATE_ERROR };
-enum ferry_wire_strategy { FERRY_WIRE_LONGEST_FIRST, FERRY_WIRE_ONLY_FIRST, FERRY_WIRE_ONLY_SECOND };
+enum ferry_wire_truncate {
+    FERRY_WIRE_TRUNCATE_RIGHT,
+    FERRY_WIRE_TRUNCATE_LEFT,
+    FERRY_WIRE_TRUNCATE_ERROR
+};
+enum ferry_wire_strategy {
+    FERRY_WIRE_LONGEST_FIRST,
+    FERRY_WIRE_ONLY_FIRST,
+    FERRY_WIRE_ONLY_SECOND
+};
 enum ferry_wire_dtype { FERRY_WIRE_F32, FERRY_WIRE_F16, FERRY_WIRE_INT8, FERRY_WIRE_BINARY };
 enum ferry_wire_priority { FERRY_WIRE_INTERACTIVE, FERRY_WIRE_BULK };
 
@@ -75,15 +83,16 @@ struct ferry_wire_limits {
     uint32_t max_ids_per_item;
 };
 
-/* Decodes a body without trusting one byte of it: bounded depth, every declared size checked against
- * the bytes that are left, unknown and duplicate keys and trailing bytes refused, strings valid
- * UTF-8 except item texts (a broken text is that item's own error, not the request's). On failure
- * ret_request->id is still set if it could be read, so that the error finds its request.
+/* Decodes a body without trusting one byte of it: bounded depth, every declared size checked
+ * against the bytes that are left, unknown and duplicate keys and trailing bytes refused, strings
+ * valid UTF-8 except item texts (a broken text is that item's own error, not the request's). On
+ * failure ret_request->id is still set if it could be read, so that the error finds its request.
  * Errors: BAD_REQUEST, UNSUPPORTED (version, operation), TOO_LARGE (limits), OUT_OF_MEMORY. */
-FERRY_MUST_CHECK enum ferry_status
-ferry_wire_request_decode(const uint8_t *body, size_t size, const struct ferry_wire_limits *limits,
-                          struct ferry_arena *arena, struct ferry_wire_request *ret_request,
-                          struct ferry_error *error);
+FERRY_MUST_CHECK enum ferry_status ferry_wire_request_decode(const uint8_t *body, size_t size,
+                                                             const struct ferry_wire_limits *limits,
+                                                             struct ferry_arena *arena,
+                                                             struct ferry_wire_request *ret_request,
+                                                             struct ferry_error *error);
 
 /* Appends the request's encoding. Fields at their defaults are left out. */
 FERRY_MUST_CHECK enum ferry_status
