@@ -25,9 +25,9 @@ enum { FERRY_ENGINE_MAX_INPUTS = 8, FERRY_ENGINE_NAME_BYTES = 32, FERRY_ENGINE_T
 
 enum ferry_input_kind {
     FERRY_INPUT_IDS,
-    FERRY_INPUT_MASK,      /* 1 for real tokens, 0 for padding */
-    FERRY_INPUT_TYPE_IDS,  /* segments: 0 for the first text, 1 for the second */
-    FERRY_INPUT_POSITIONS  /* 0, 1, 2, ... within the sequence */
+    FERRY_INPUT_MASK,     /* 1 for real tokens, 0 for padding */
+    FERRY_INPUT_TYPE_IDS, /* segments: 0 for the first text, 1 for the second */
+    FERRY_INPUT_POSITIONS /* 0, 1, 2, ... within the sequence */
 };
 enum ferry_dtype { FERRY_INT64, FERRY_INT32, FERRY_FLOAT32 };
 
@@ -82,7 +82,7 @@ struct ferry_model_spec {
 };
 
 struct ferry_engine_options {
-    const char *device;          /* "auto", "cpu", "cuda", "cuda:N"; auto never falls back silently */
+    const char *device; /* "auto", "cpu", "cuda", "cuda:N"; auto never falls back silently */
     uint32_t threads_per_worker; /* 0: 1 on the CPU */
     bool mkl_intel_path;         /* let MKL take its Intel code path on other processors */
     const char *script;          /* fake engine only: what to do, see gpu/fake/README.md */
@@ -95,14 +95,15 @@ struct ferry_model_info {
     char device[FERRY_ENGINE_NAME_BYTES];    /* "cpu", "cuda:0" */
     uint32_t width;
     uint32_t max_length;
-    uint32_t fixed_length; /* every sequence is padded to this; 0: to the longest of its batch */
-    uint32_t fixed_batch;  /* every batch is filled up to this; 0: any number of sequences */
-    bool pads;             /* false: runs packed, padding costs nothing */
-    bool equal_lengths_only;     /* padding would change results: only equal lengths may share */
+    uint32_t fixed_length;   /* every sequence is padded to this; 0: to the longest of its batch */
+    uint32_t fixed_batch;    /* every batch is filled up to this; 0: any number of sequences */
+    bool pads;               /* false: runs packed, padding costs nothing */
+    bool equal_lengths_only; /* padding would change results: only equal lengths may share */
     bool padding_affects_result; /* as the trace is, its answer depends on the padding */
     bool rows_per_token;         /* output is one row a token, not one a sequence */
     uint32_t suggested_workers;  /* worker threads that make the best of the device */
-    char proof[FERRY_ENGINE_TEXT_BYTES]; /* one line for people: what may vary, worst golden error */
+    char
+        proof[FERRY_ENGINE_TEXT_BYTES]; /* one line for people: what may vary, worst golden error */
 };
 
 /* A packed batch: the ids of all sequences one after another. Borrowed. */
@@ -122,8 +123,8 @@ struct ferry_batch_result {
 struct ferry_engine_model;
 struct ferry_engine_worker;
 
-/* All functions but worker_run may be called from any thread, one at a time per model. worker_run may
- * be called at the same time on different workers; one worker is used by one thread only.
+/* All functions but worker_run may be called from any thread, one at a time per model. worker_run
+ * may be called at the same time on different workers; one worker is used by one thread only.
  *
  * Errors of model_load: BAD_DATA (not a trace, wrong golden rows, inputs that do not fit: names the
  * input, the shape wanted and the shape given), UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST.
