@@ -1,0 +1,66 @@
+"""Runs an export from start to end and turns what went wrong into a message and an exit code."""
+
+import importlib.util
+import os
+import signal
+import sys
+
+from . import options
+from .refusal import BAD_DATA, INTERNAL, IO_ERROR, UNAVAILABLE, USAGE, Refusal
+
+NEEDED_PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "safetensors")
+
+
+def main(arguments: list[str]) -> int:
+    signal.signal(signal.SIGTERM, end_at_signal)
+    chosen = options.build_parser().parse_args(arguments)
+    try:
+        check_options(chosen)
+        check_packages()
+        from .export import export
+
+        export(chosen, report=lambda line: print(line, file=sys.stderr, flush=True))
+        return os.EX_OK
+    except Refusal as refusal:
+        return fail(refusal.exit_code, refusal.reason)
+    except KeyboardInterrupt:
+        return fail(128 + signal.SIGINT, "interrupted; nothing was written")
+    except OSError as error:
+        return fail(IO_ERROR, str(error))
+    except MemoryError:
+        return fail(IO_ERROR, "out of memory")
+
+
+def end_at_signal(number: int, _frame) -> None:
+    """Ends by an exception, so that the half-made directory is removed on the way out."""
+    raise SystemExit(128 + number)
+
+
+def fail(exit_code: int, reason: str) -> int:
+    print(f"ferry-export: {reason}", file=sys.stderr)
+    return exit_code
+
+
+def check_options(chosen) -> None:
+    if chosen.task in options.LATER_TASKS:
+        raise Refusal(BAD_DATA, f"--task {chosen.task}: not offered yet; this version exports: embed")
+    if chosen.task != "embed":
+        raise Refusal(USAGE, f"--task {chosen.task}: there is no such task; this version exports: embed")
+    if chosen.device != "cpu":
+        raise Refusal(
+            USAGE,
+            f"--device {chosen.device}: traces are made on the cpu; ferryd moves them to the device",
+        )
+
+
+def check_packages() -> None:
+    missing = [name for name in NEEDED_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Refusal(
+            UNAVAILABLE,
+            f"{sys.executable} has no {', '.join(missing)}; "
+            "./try --setup-only installs what is needed into .venv",
+        )
+
+
+__all__ = ["main", "INTERNAL"]

@@ -1,0 +1,107 @@
+"""The steps of an export, in order."""
+
+import os
+import pathlib
+import shutil
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+
+from .comparison import compare, require_agreement, shapes_to_compare
+from .encoder import check_model_files, input_arguments, load_encoder
+from .golden_rows import golden_rows
+from .length_limit import choose_length, position_table_length
+from .manifest import build_manifest, write_manifest
+from .model_directory import check_target, replacing
+from .model_source import find_model
+from .refusal import BAD_DATA, Refusal
+from .sentence_settings import read_sentence_settings
+from .tokenizer_source import load_tokenizer
+from .tracing import BoundToItsShape, LastHiddenState, Shape, bound_shape, example_inputs, trace_module
+
+
+def export(chosen, report) -> None:
+    """Raises Refusal; then nothing has been written."""
+    target = pathlib.Path(os.path.abspath(chosen.output))
+    check_target(target, chosen.overwrite)
+    folder = find_model(chosen.model, chosen.revision)
+    sentence = read_sentence_settings(folder)
+    check_model_files(sentence.transformer_folder)
+    tokenizer = load_tokenizer(sentence.transformer_folder, sentence.lowercase)
+    model = load_encoder(sentence.transformer_folder, chosen.device)
+    check_vocabulary(tokenizer, model.config)
+    length, source = choose_length(
+        chosen.length,
+        sentence.max_length,
+        tokenizer.model_max_length,
+        position_table_length(model.config),
+        tokenizer.added_tokens(),
+    )
+    report(f"length {length} tokens, from {source}")
+    if sentence.default_prompt:
+        report(f"note: ferry does not add the model's default prompt {sentence.default_prompt!r}")
+
+    names = input_arguments(model)
+    original = LastHiddenState(model, names)
+    traced = Shape(chosen.batch, length)
+    trace = make_trace(original, names, traced, model.config, chosen.fixed)
+    prove(trace, original, names, traced, model.config, tokenizer, chosen, report)
+
+    pooling = chosen.pooling or sentence.pooling or "mean"
+    normalize = sentence.normalize if chosen.normalize is None else chosen.normalize
+    manifest = build_manifest(
+        name=chosen.name or target.name,
+        argument_names=names,
+        pooling=pooling,
+        normalize=bool(normalize),
+        width=model.config.hidden_size,
+        traced=traced,
+        vocabulary_size=model.config.vocab_size,
+        pad_id=pad_id_of(model.config),
+        tokenizer_overrides=tokenizer.overrides,
+        tolerance=chosen.tolerance,
+        rows=golden_rows(original, names, tokenizer, length, pooling, chosen.device),
+    )
+    with replacing(target, chosen.overwrite) as draft:
+        torch.jit.save(trace, str(draft / "model.pt"))
+        for path in tokenizer.files:
+            shutil.copyfile(path, draft / path.name)
+        write_manifest(draft, manifest)
+    report(f"{target}: pooling {pooling}, {'normalized' if normalize else 'not normalized'}, "
+           f"{model.config.hidden_size} numbers a vector")
+
+
+def pad_id_of(config) -> int:
+    return config.pad_token_id if config.pad_token_id is not None else 0
+
+
+def check_vocabulary(tokenizer, config) -> None:
+    highest = max(tokenizer.backend.get_vocab(with_added_tokens=True).values())
+    if highest >= config.vocab_size:
+        raise Refusal(
+            BAD_DATA,
+            f"the tokenizer has ids up to {highest}, the model only {config.vocab_size} of them: "
+            "tokenizer and model do not belong together",
+        )
+
+
+def make_trace(original, names, traced: Shape, config, fixed: str | None):
+    module = original
+    if fixed:
+        module = BoundToItsShape(original, bound_shape(fixed, traced, config.hidden_size))
+    inputs = example_inputs(names, traced, config.vocab_size, pad_id_of(config), "cpu")
+    return trace_module(module.eval(), inputs)
+
+
+def prove(trace, original, names, traced, config, tokenizer, chosen, report) -> None:
+    shapes = shapes_to_compare(traced, tokenizer.added_tokens() + 1)
+    result = compare(
+        trace, original, names, config.vocab_size, pad_id_of(config), chosen.device, shapes
+    )
+    require_agreement(result, traced, chosen.tolerance)
+    shapes_text = ", ".join(str(shape) for shape in result.compared)
+    report(f"trace and original differ by at most {result.worst_difference:.2g} at {shapes_text}")
+    if result.failed:
+        report(f"note: the trace does not run at {result.bound_to}; ferryd will pad to what it allows")

@@ -1,0 +1,80 @@
+"""The command line of ferry-export."""
+
+import argparse
+import math
+import pathlib
+
+from .refusal import USAGE
+from .tracing import FIXED_CHOICES
+
+POOLING_CHOICES = ("mean", "cls", "last", "max", "none")
+# Known to ferry's design; the exporter says so instead of calling them unknown.
+LATER_TASKS = ("classify", "tag", "fill", "rank", "score", "next", "generate", "raw")
+DESCRIPTION = """\
+Turns a Hugging Face model into a model directory: model.pt (TorchScript), the tokenizer's files and
+ferry.json. The trace is compared with the original, and golden rows are taken from the original."""
+EXIT_CODES = """\
+exit codes: 0 written; 64 wrong usage; 65 ferry cannot run this model; 66 model or file not found;
+69 package missing or hub not reachable; 73 output exists or cannot be created; 74 input or output error"""
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        self.print_usage()
+        self.exit(USAGE, f"ferry-export: {message}\n")
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def tolerance(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog="ferry-export",
+        description=DESCRIPTION,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a Hugging Face directory, or a name on the hub")
+    add("-o", "--output", required=True, type=pathlib.Path, metavar="DIR", help="model directory to make")
+    add("--task", default="embed", help="what the model is for: embed (default)")
+    add("--revision", help="branch, tag or commit on the hub")
+    add("--name", help="name in the manifest (default: that of DIR)")
+    add("--length", type=positive, metavar="N", help="limit in tokens, and the length to trace at")
+    add("--batch", type=positive, default=2, metavar="N", help="batch to trace at (default: 2)")
+    add("--pooling", choices=POOLING_CHOICES, help="default: as sentence-transformers' files say, else mean")
+    add(
+        "--normalize",
+        action=argparse.BooleanOptionalAction,
+        help="scale vectors to length 1 (default: as sentence-transformers' files say, else no)",
+    )
+    add(
+        "--tolerance",
+        type=tolerance,
+        default=1e-4,
+        metavar="X",
+        help="largest absolute difference between trace and original (default: 1e-4); "
+        "ferryd holds the golden rows to it as well",
+    )
+    add("--device", default="cpu", help="where to trace: cpu (default)")
+    add("--overwrite", action="store_true", help="replace a model directory that is there")
+    add(
+        "--fixed",
+        nargs="?",
+        const="length",
+        choices=FIXED_CHOICES,
+        help="for tests: a trace that works at its own length (default), batch or both only",
+    )
+    return parser
