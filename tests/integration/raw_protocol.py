@@ -104,6 +104,16 @@ class RawClient:
         assert reply.get("id") == wanted, f"reply to {reply.get('id')!r}, asked {wanted!r}"
         return reply
 
+    def ok_beside(self, waiting, fields):
+        """As ok, while replies to the requests in the set `waiting` come in between: they leave it."""
+        wanted = self.send(fields)
+        while True:
+            reply = self.receive()
+            if reply["id"] == wanted:
+                assert reply["status"] == "OK", reply
+                return reply
+            waiting.remove(reply["id"])
+
     def ok(self, fields, timeout=None):
         reply = self.call(fields, timeout)
         assert reply["status"] == "OK", f"{reply['status']}: {reply.get('message')}"

@@ -122,27 +122,17 @@ def test_the_reply_says_what_the_reference_cut(torch_client, texts):
 
 
 @pytest.mark.parametrize(
-    "name, batch, fix_batch, fix_length, count",
-    [
-        ("length", 2, False, True, COUNT),
-        ("batch", 4, True, False, COUNT),
-        ("both", 3, True, True, 300),
-    ],
-    ids=["fixed length", "fixed batch", "both fixed"],
+    "what, batch, count", [("length", 2, COUNT), ("batch", 4, COUNT), ("both", 3, 300)]
 )
-def test_traces_that_fix_a_shape(
-    start_daemon, minilm_model, scratch, texts, reference, name, batch, fix_batch, fix_length, count
-):
-    folder = scratch / f"fixed-{name}"
-    make_fixed(minilm_model, folder, batch, FIXED_LENGTH, fix_batch, fix_length)
+def test_traces_that_fix_a_shape(start_daemon, scratch, texts, reference, what, batch, count):
+    folder = make_fixed(scratch / f"fixed-{what}", what, batch, FIXED_LENGTH)
     daemon = start_daemon([folder])
     with daemon.client() as client:
         (model,) = client.ok({"op": "status"})["server"]["models"]
-        assert model["fixed_batch"] == (batch if fix_batch else 0)
-        assert model["fixed_length"] == (FIXED_LENGTH if fix_length else 0)
+        assert model["fixed_batch"] == (0 if what == "length" else batch)
+        assert model["fixed_length"] == (0 if what == "batch" else FIXED_LENGTH)
         expected = reference(FIXED_LENGTH)[:count]
-        groups = shuffled_groups(count, 64, seed=8)
-        check_in_groups(client, texts[:count], expected, groups)
+        check_in_groups(client, texts[:count], expected, shuffled_groups(count, 64, seed=8))
 
 
 def test_narrow_dtypes_keep_the_accuracy_they_promise(torch_client, texts):
