@@ -14,22 +14,17 @@ class Comparison:
     compared: list[Shape]
     failed: list[Shape]  # shapes at which the trace does not run, or answers in another shape
 
-    @property
-    def bound_to(self) -> str:
-        """Says which dimension the trace is bound to; empty when none is."""
-        return ", ".join(str(shape) for shape in self.failed)
 
-
-def shapes_to_compare(traced: Shape, shortest: int) -> list[Shape]:
+def shapes_to_compare(traced: Shape) -> list[Shape]:
     """The traced shape first; then other batches and other lengths, alone and together."""
-    middle = max(shortest, traced.length // 2 - 1)
+    middle = max(1, traced.length // 2 - 1)
     shapes = [
         traced,
         Shape(1, traced.length),
         Shape(traced.batch + 1, traced.length),
         Shape(traced.batch, middle),
-        Shape(1, shortest),
-        Shape(traced.batch + 3, max(shortest, traced.length // 5)),
+        Shape(1, 1),
+        Shape(traced.batch + 3, max(2, traced.length // 5)),
     ]
     return [shape for place, shape in enumerate(shapes) if shape not in shapes[:place]]
 

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
@@ -19,6 +20,7 @@ from .model_source import find_model
 from .refusal import BAD_DATA, Refusal
 from .sentence_settings import read_sentence_settings
 from .tokenizer_source import load_tokenizer
+from .trace_file import load_trace, save_trace
 from .tracing import BoundToItsShape, LastHiddenState, Shape, bound_shape, example_inputs, trace_module
 
 
@@ -32,45 +34,58 @@ def export(chosen, report) -> None:
     tokenizer = load_tokenizer(sentence.transformer_folder, sentence.lowercase)
     model = load_encoder(sentence.transformer_folder, chosen.device)
     check_vocabulary(tokenizer, model.config)
+    traced = Shape(chosen.batch, length_of(chosen, sentence, tokenizer, model.config, report))
+    if sentence.default_prompt:
+        report(f"note: ferry does not add the model's default prompt {sentence.default_prompt!r}")
+    if chosen.pooling is None:
+        chosen.pooling = sentence.pooling or "mean"
+    if chosen.normalize is None:
+        chosen.normalize = bool(sentence.normalize)
+
+    with replacing(target, chosen.overwrite) as draft:
+        write_model(draft, target, model, tokenizer, traced, chosen, report)
+    report(
+        f"{target}: pooling {chosen.pooling}, "
+        f"{'normalized' if chosen.normalize else 'not normalized'}, "
+        f"{model.config.hidden_size} numbers a vector"
+    )
+
+
+def length_of(chosen, sentence, tokenizer, config, report) -> int:
     length, source = choose_length(
         chosen.length,
         sentence.max_length,
         tokenizer.model_max_length,
-        position_table_length(model.config),
+        position_table_length(config),
         tokenizer.added_tokens(),
     )
     report(f"length {length} tokens, from {source}")
-    if sentence.default_prompt:
-        report(f"note: ferry does not add the model's default prompt {sentence.default_prompt!r}")
+    return length
 
+
+def write_model(draft, target, model, tokenizer, traced, chosen, report) -> None:
+    """Fills the draft. What is compared with the original is the file as it was written."""
     names = input_arguments(model)
     original = LastHiddenState(model, names)
-    traced = Shape(chosen.batch, length)
-    trace = make_trace(original, names, traced, model.config, chosen.fixed)
-    prove(trace, original, names, traced, model.config, tokenizer, chosen, report)
-
-    pooling = chosen.pooling or sentence.pooling or "mean"
-    normalize = sentence.normalize if chosen.normalize is None else chosen.normalize
+    save_trace(make_trace(original, names, traced, model.config, chosen.fixed), draft / "model.pt")
+    prove(load_trace(draft / "model.pt"), original, names, traced, model.config, chosen, report)
+    for path in tokenizer.files:
+        shutil.copyfile(path, draft / path.name)
+    rows = golden_rows(original, names, tokenizer, traced.length, chosen.pooling, chosen.device)
     manifest = build_manifest(
         name=chosen.name or target.name,
         argument_names=names,
-        pooling=pooling,
-        normalize=bool(normalize),
+        pooling=chosen.pooling,
+        normalize=chosen.normalize,
         width=model.config.hidden_size,
         traced=traced,
         vocabulary_size=model.config.vocab_size,
         pad_id=pad_id_of(model.config),
         tokenizer_overrides=tokenizer.overrides,
         tolerance=chosen.tolerance,
-        rows=golden_rows(original, names, tokenizer, length, pooling, chosen.device),
+        rows=rows,
     )
-    with replacing(target, chosen.overwrite) as draft:
-        torch.jit.save(trace, str(draft / "model.pt"))
-        for path in tokenizer.files:
-            shutil.copyfile(path, draft / path.name)
-        write_manifest(draft, manifest)
-    report(f"{target}: pooling {pooling}, {'normalized' if normalize else 'not normalized'}, "
-           f"{model.config.hidden_size} numbers a vector")
+    write_manifest(draft, manifest)
 
 
 def pad_id_of(config) -> int:
@@ -95,13 +110,19 @@ def make_trace(original, names, traced: Shape, config, fixed: str | None):
     return trace_module(module.eval(), inputs)
 
 
-def prove(trace, original, names, traced, config, tokenizer, chosen, report) -> None:
-    shapes = shapes_to_compare(traced, tokenizer.added_tokens() + 1)
+def prove(trace, original, names, traced, config, chosen, report) -> None:
     result = compare(
-        trace, original, names, config.vocab_size, pad_id_of(config), chosen.device, shapes
+        trace,
+        original,
+        names,
+        config.vocab_size,
+        pad_id_of(config),
+        chosen.device,
+        shapes_to_compare(traced),
     )
     require_agreement(result, traced, chosen.tolerance)
-    shapes_text = ", ".join(str(shape) for shape in result.compared)
-    report(f"trace and original differ by at most {result.worst_difference:.2g} at {shapes_text}")
+    compared = ", ".join(str(shape) for shape in result.compared)
+    report(f"trace and original differ by at most {result.worst_difference:.2g} at {compared}")
     if result.failed:
-        report(f"note: the trace does not run at {result.bound_to}; ferryd will pad to what it allows")
+        failed = ", ".join(str(shape) for shape in result.failed)
+        report(f"note: the trace does not run at {failed}; ferryd pads to what it allows")

@@ -65,5 +65,20 @@ def build_manifest(
 def write_manifest(folder: pathlib.Path, manifest: dict) -> None:
     """Adds the digests of everything that is in the folder, and writes the file last."""
     files = {path.name: file_facts(path) for path in sorted(folder.iterdir())}
-    text = json.dumps({**manifest, "files": files}, ensure_ascii=False, indent=1)
-    (folder / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+    text = manifest_text({**manifest, "files": files})
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+
+
+def manifest_text(manifest: dict) -> str:
+    """One line a fact, and one a golden row: a file that people can read and compare."""
+
+    def line(value) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
+    golden = manifest["golden"]
+    rows = ",\n    ".join(line(row) for row in golden["rows"])
+    facts = [f"  {line(key)}: {line(value)}" for key, value in manifest.items() if key != "golden"]
+    facts.append(
+        f'  "golden": {{"tolerance": {line(golden["tolerance"])}, "rows": [\n    {rows}\n  ]}}'
+    )
+    return "{\n" + ",\n".join(facts) + "\n}\n"

@@ -25,7 +25,8 @@ class TokenizerSource:
         return encoding.ids, encoding.type_ids
 
     def added_tokens(self) -> int:
-        return self.backend.num_special_tokens_to_add(True)
+        """Special tokens around one text."""
+        return self.backend.num_special_tokens_to_add(False)
 
 
 def load_tokenizer(folder: pathlib.Path, lowercase_first: bool) -> TokenizerSource:
