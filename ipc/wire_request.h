@@ -11,7 +11,12 @@
 #include "base/buffer.h"
 #include "base/status.h"
 
-enum { FERRY_WIRE_VERSION = 1, FERRY_WIRE_MAX_ID_BYTES = 64, FERRY_WIRE_MAX_NAME_BYTES = 64 };
+enum {
+    FERRY_WIRE_VERSION = 1,
+    FERRY_WIRE_MAX_ID_BYTES = 64,
+    FERRY_WIRE_MAX_NAME_BYTES = 64,
+    FERRY_WIRE_MAX_DEADLINE_MS = 3600000
+};
 
 enum ferry_operation {
     FERRY_OPERATION_EMBED,
@@ -36,9 +41,10 @@ struct ferry_wire_id {
 };
 
 struct ferry_wire_item {
-    struct ferry_view text;  /* data NULL when the item is ids */
-    struct ferry_view pair;  /* data NULL without a second text */
-    const int32_t *ids;      /* in the arena; NULL when the item is text */
+    struct ferry_view text; /* data NULL when the item is ids */
+    struct ferry_view pair; /* data NULL without a second text */
+    const int32_t *ids; /* in the arena; NULL when the item is text. Any int32: the daemon checks
+                           them against the vocabulary, as the wire does not know it */
     const uint8_t *type_ids; /* in the arena; NULL: all 0 */
     uint32_t id_count;
 };
@@ -82,6 +88,15 @@ struct ferry_wire_limits {
     uint32_t max_items;
     uint32_t max_ids_per_item;
 };
+
+/* All fields at the protocol's defaults; no items, no id. */
+void ferry_wire_request_init(struct ferry_wire_request *request, enum ferry_operation operation);
+
+/* The "id" of a request that is a number. */
+void ferry_wire_id_from_uint(uint64_t number, struct ferry_wire_id *ret_id);
+/* False when the id is not a number. */
+bool ferry_wire_id_to_uint(const struct ferry_wire_id *id, uint64_t *ret_number);
+bool ferry_wire_id_equal(const struct ferry_wire_id *left, const struct ferry_wire_id *right);
 
 /* Decodes a body without trusting one byte of it: bounded depth, every declared size checked
  * against the bytes that are left, unknown and duplicate keys and trailing bytes refused, strings
