@@ -8,7 +8,7 @@ enum { ERROR_MESSAGE_BYTES = FERRY_ERROR_TEXT_BYTES - 1, FIXED_ROOM = 640, MESSA
 /* "v", "id" and "status", which every reply has; keys: how many more will follow. */
 static void begin_reply(struct ferry_msgpack_writer *writer, const struct ferry_wire_id *id,
                         enum ferry_status status, size_t keys) {
-    ferry_put_map(writer, 2 + (id->size > 0) + keys);
+    ferry_put_map(writer, 2U + (id->size > 0) + keys);
     ferry_put_key_uint(writer, "v", FERRY_WIRE_VERSION);
     if (id->size > 0) {
         ferry_put_text(writer, "id");
