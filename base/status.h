@@ -53,6 +53,9 @@ struct ferry_error {
     char text[FERRY_ERROR_TEXT_BYTES]; /* NUL-terminated UTF-8, cut at the end when too long */
 };
 
+/* Exported by the shared libraries too, which are built with hidden symbols. */
+#pragma GCC visibility push(default)
+
 /* Fills *error (which may be NULL) and returns status, so that "return ferry_fail(...)" reads well. */
 enum ferry_status ferry_fail(struct ferry_error *error, enum ferry_status status,
                              const char *format, ...) FERRY_PRINTF(3, 4);
@@ -72,6 +75,8 @@ int ferry_status_exit_code(enum ferry_status status);
 
 /* True when the same request may succeed if it is sent again. */
 bool ferry_status_is_retryable(enum ferry_status status);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
