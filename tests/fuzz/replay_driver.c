@@ -307,6 +307,7 @@ int main(int argc, char **argv) {
     parse_arguments(argc, argv, &options, &corpus);
     if (!corpus.count) {
         fprintf(stderr, "replay driver: the corpus is empty; give a folder with inputs\n");
+        free_corpus(&corpus);
         return 66;
     }
     install_handlers(argv[0]);
