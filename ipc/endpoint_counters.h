@@ -12,6 +12,7 @@ struct ferry_server_counters {
     uint64_t dropped_client_gone; /* replies whose client had left */
     uint64_t dropped_slow_reader; /* replies that found the outbox full or waited too long in it */
     uint64_t outbox_bytes;        /* waiting for slow readers now */
+    uint64_t turned_away;         /* connections closed for want of file descriptors */
 };
 
 #endif

@@ -35,6 +35,11 @@ ferry_server_endpoint_open(const struct ferry_server_options *options,
  */
 void ferry_server_endpoint_close(struct ferry_server_endpoint *endpoint, int linger_ms);
 
+/* Where it listens, as a client connects to it: the port of "tcp://127.0.0.1:*" is filled in. NULL
+ * when there are not that many. Valid until close. */
+const char *ferry_server_endpoint_address(const struct ferry_server_endpoint *endpoint,
+                                          size_t index);
+
 /* Waits until a request is there, extra_fd is readable, or timeout_ms (-1: no limit) is over; also
  * sends what the outbox holds as readers take it. Interrupted by a signal: returns 0 bits. */
 enum { FERRY_WAIT_REQUEST = 1, FERRY_WAIT_EXTRA = 2 };
@@ -54,8 +59,9 @@ void ferry_message_drop_body(struct ferry_message *message);
 /* Any thread. NULL is allowed. */
 void ferry_message_free(struct ferry_message *message);
 
-/* Sends body to the sender of message. Takes both: *message is freed and body is emptied, whatever
- * happens. A client that is gone or too slow is counted, never waited for. */
+/* Sends body to the sender of message. Takes both: *message is freed and body is emptied (size 0;
+ * its memory may stay for reuse, free it in the end), whatever happens. A client that is gone or
+ * too slow is counted, never waited for. */
 void ferry_server_endpoint_reply(struct ferry_server_endpoint *endpoint,
                                  struct ferry_message *message, struct ferry_buffer *body);
 

@@ -72,6 +72,7 @@ static const struct ferry_status_field endpoint_rows[] = {
     ENDPOINT(dropped_client_gone),
     ENDPOINT(dropped_slow_reader),
     ENDPOINT(outbox_bytes),
+    ENDPOINT(turned_away),
 };
 
 #define MAP(name, rows, at)                                                                        \
