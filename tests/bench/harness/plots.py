@@ -1,6 +1,7 @@
 """SVG plots from recorded results. Only this file needs matplotlib."""
 
-COLOURS = {"ferry": "#1f6f8b", "mosec": "#c9a227", "litserve": "#b5523b"}
+COLOURS = {"ferry": "#1f6f8b", "mosec": "#c9a227", "litserve": "#b5523b",
+           "litserve + MKL path": "#c98a7a"}  # fmt: skip
 
 
 def draw(name, result, folder):
