@@ -20,8 +20,19 @@ function(ferry_room name)
   target_link_libraries(ferry_${name} PUBLIC ferry_common)
 endfunction()
 
+# ferry_test_environment(NAME): what a test finds in its environment. A sanitizer writes into a folder
+# that ./check looks through afterwards: Criterion lets a test pass although it leaked.
+function(ferry_test_environment name)
+  set(asan_options abort_on_error=1)
+  if(FERRY_SANITIZE)
+    file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/sanitizer-logs)
+    string(APPEND asan_options ":log_path=${CMAKE_BINARY_DIR}/sanitizer-logs/${name}")
+  endif()
+  set_tests_properties(${name} PROPERTIES
+    ENVIRONMENT "ASAN_OPTIONS=${asan_options};FERRY_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+endfunction()
+
 # ferry_unit_test(NAME SOURCES... LIBRARIES libs...): a Criterion test program, run by ctest.
-# Criterion lets leaks pass under AddressSanitizer unless the sanitizer aborts.
 function(ferry_unit_test name)
   cmake_parse_arguments(ARG "" "" "LIBRARIES" ${ARGN})
   if(FERRY_SANITIZE MATCHES "thread")
@@ -30,8 +41,8 @@ function(ferry_unit_test name)
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} ferry_common criterion)
   add_test(NAME ${name} COMMAND ${name} --timeout 120)
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS unit
-    ENVIRONMENT "ASAN_OPTIONS=abort_on_error=1;FERRY_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS unit)
+  ferry_test_environment(${name})
 endfunction()
 
 # ferry_plain_test(NAME SOURCES... LIBRARIES libs...): a test with its own main(), run by ctest.
@@ -40,6 +51,6 @@ function(ferry_plain_test name)
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} ferry_common)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS plain
-    ENVIRONMENT "ASAN_OPTIONS=abort_on_error=1;FERRY_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600 LABELS plain)
+  ferry_test_environment(${name})
 endfunction()
