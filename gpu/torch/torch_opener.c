@@ -1,0 +1,145 @@
+/* libferry_torch.so: stands in front of libtorch. Some things must be settled before libtorch
+ * enters the process (the caches of oneDNN, MKL's code path, the allocator), and they depend on
+ * options that are known only at the first model_load. So this object links no libtorch; it opens
+ * libferry_torch_engine.so, which does, from its own folder. */
+#include <dlfcn.h>
+#include <limits.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gpu/engine.h"
+#include "gpu/torch/cpu_vendor.h"
+
+static pthread_mutex_t open_mutex = PTHREAD_MUTEX_INITIALIZER;
+static const struct ferry_engine *opened; /* under open_mutex until set; never closed */
+
+/* glibc gives large blocks back to the system after every operator, and page faults then cost up to
+ * a third of the time. 32 MiB is the largest threshold that mallopt takes on 64 bits. */
+static void keep_large_blocks(void) {
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 512 << 20);
+    mallopt(M_TOP_PAD, 16 << 20);
+}
+
+/* Without a limit oneDNN keeps a primitive for every shape it has met. What the user has set stays.
+ */
+static void limit_shape_caches(void) {
+    setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64", 0);
+    setenv("LRU_CACHE_CAPACITY", "16", 0);
+}
+
+static enum ferry_status path_beside(const char *name, char path[PATH_MAX],
+                                     struct ferry_error *error) {
+    Dl_info info;
+    if (dladdr((const void *)&open_mutex, &info) == 0 || info.dli_fname == NULL)
+        return ferry_fail(error, FERRY_INTERNAL, "the path of libferry_torch.so is unknown");
+    const char *slash = strrchr(info.dli_fname, '/');
+    int folder = slash == NULL ? 0 : (int)(slash - info.dli_fname + 1);
+    if (snprintf(path, PATH_MAX, "%.*s%s", folder, info.dli_fname, name) >= PATH_MAX)
+        return ferry_fail(error, FERRY_TOO_LARGE, "the path of %s is too long", name);
+    return FERRY_OK;
+}
+
+static enum ferry_status open_beside(const char *name, int flags, void **ret_library,
+                                     struct ferry_error *error) {
+    char path[PATH_MAX];
+    enum ferry_status status = path_beside(name, path, error);
+    if (status != FERRY_OK)
+        return status;
+    *ret_library = dlopen(path, flags);
+    if (*ret_library == NULL)
+        return ferry_fail(error, FERRY_UNSUPPORTED, "libtorch cannot be loaded: %s", dlerror());
+    return FERRY_OK;
+}
+
+/* The object exports a function by which MKL asks whether it runs on an Intel processor. Opened
+ * before libtorch and globally, it is found first. */
+static enum ferry_status open_mkl_path(struct ferry_error *error) {
+    void *library;
+    if (!ferry_cpu_is_amd())
+        return FERRY_OK;
+    ferry_log(FERRY_LOG_INFO, "MKL takes its Intel code path on this AMD processor");
+    return open_beside("libferry_mkl_intel_path.so", RTLD_NOW | RTLD_GLOBAL, &library, error);
+}
+
+static enum ferry_status open_engine(const struct ferry_engine_options *options,
+                                     struct ferry_error *error) {
+    keep_large_blocks();
+    limit_shape_caches();
+    enum ferry_status status = options->mkl_intel_path ? open_mkl_path(error) : FERRY_OK;
+    if (status != FERRY_OK)
+        return status;
+    void *library;
+    int64_t started = ferry_clock_now();
+    status = open_beside("libferry_torch_engine.so", RTLD_NOW | RTLD_LOCAL, &library, error);
+    if (status != FERRY_OK)
+        return status;
+    ferry_engine_entry_function *entry;
+    *(void **)&entry = dlsym(library, FERRY_ENGINE_SYMBOL);
+    opened = entry == NULL ? NULL : entry(FERRY_ENGINE_ABI_VERSION);
+    if (opened == NULL)
+        return ferry_fail(error, FERRY_UNSUPPORTED,
+                          "libferry_torch_engine.so is of another version of ferry");
+    ferry_log(FERRY_LOG_INFO, "libtorch loaded in %lld ms",
+              (long long)((ferry_clock_now() - started) / FERRY_NANOSECONDS_PER_MILLISECOND));
+    return FERRY_OK;
+}
+
+static enum ferry_status opener_model_load(const struct ferry_model_spec *spec,
+                                           const struct ferry_engine_options *options,
+                                           struct ferry_engine_model **ret_model,
+                                           struct ferry_error *error) {
+    pthread_mutex_lock(&open_mutex);
+    enum ferry_status status = opened != NULL ? FERRY_OK : open_engine(options, error);
+    pthread_mutex_unlock(&open_mutex);
+    return status != FERRY_OK ? status : opened->model_load(spec, options, ret_model, error);
+}
+
+/* The functions below are given models and workers, so the engine is open. */
+static void opener_model_free(struct ferry_engine_model *model) {
+    if (model != NULL)
+        opened->model_free(model);
+}
+
+static const struct ferry_model_info *opener_model_info(const struct ferry_engine_model *model) {
+    return opened->model_info(model);
+}
+
+static enum ferry_status opener_worker_create(struct ferry_engine_model *model,
+                                              struct ferry_engine_worker **ret_worker,
+                                              struct ferry_error *error) {
+    return opened->worker_create(model, ret_worker, error);
+}
+
+static void opener_worker_free(struct ferry_engine_worker *worker) {
+    if (worker != NULL)
+        opened->worker_free(worker);
+}
+
+static enum ferry_status opener_worker_run(struct ferry_engine_worker *worker,
+                                           const struct ferry_batch *batch,
+                                           struct ferry_batch_result *result,
+                                           struct ferry_error *error) {
+    return opened->worker_run(worker, batch, result, error);
+}
+
+__attribute__((visibility("default"))) ferry_engine_entry_function ferry_engine_entry;
+
+const struct ferry_engine *ferry_engine_entry(uint32_t abi_version) {
+    static const struct ferry_engine engine = {
+        .abi_version = FERRY_ENGINE_ABI_VERSION,
+        .name = "torch",
+        .model_load = opener_model_load,
+        .model_free = opener_model_free,
+        .model_info = opener_model_info,
+        .worker_create = opener_worker_create,
+        .worker_free = opener_worker_free,
+        .worker_run = opener_worker_run,
+    };
+    return abi_version == FERRY_ENGINE_ABI_VERSION ? &engine : NULL;
+}

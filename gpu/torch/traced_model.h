@@ -1,0 +1,72 @@
+// A loaded TorchScript module and how its inputs and outputs are laid out. Knows nothing of
+// batches.
+#ifndef FERRY_GPU_TORCH_TRACED_MODEL_H
+#define FERRY_GPU_TORCH_TRACED_MODEL_H
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>
+
+#include "gpu/engine.h"
+
+namespace ferry {
+
+const char *input_kind_name(ferry_input_kind kind);
+const char *dtype_name(ferry_dtype dtype);
+at::ScalarType scalar_type(ferry_dtype dtype);
+
+// What outlives model_load of the specification.
+struct TraceLayout {
+    explicit TraceLayout(const ferry_model_spec &spec);
+    std::vector<ferry_model_input> inputs;
+    uint32_t output_index;
+    ferry_output_shape output_shape;
+    ferry_pooling pooling;
+    int32_t pad_id;
+    bool rows_per_token;
+};
+
+// Not changed after load: forward may be called from several threads at once.
+class TracedModel {
+  public:
+    // Throws Failure(BAD_DATA) when the bytes are no TorchScript file or when the number of inputs
+    // is not the layout's. Loads to the CPU.
+    explicit TracedModel(const ferry_model_spec &spec);
+    ~TracedModel();
+    TracedModel(const TracedModel &) = delete;
+    TracedModel &operator=(const TracedModel &) = delete;
+
+    // The output that the layout names, as it left the trace: any dtype, on the model's device.
+    at::Tensor forward(std::vector<c10::IValue> inputs) const;
+
+    void move_to(c10::Device device);
+    // Replaces the module by one with its weights as constants; keeps the original for `unfreeze`.
+    void freeze();
+    void unfreeze();
+    void drop_original();
+
+    const TraceLayout &layout() const {
+        return layout_;
+    }
+    c10::Device device() const {
+        return device_;
+    }
+    // The trace's own name of the argument, for error texts.
+    std::string argument_name(size_t input) const;
+    // Name of the dtype of the weights, such as "f32".
+    std::string precision() const;
+    // Rows of the largest table among the weights that could be an embedding; 0: there is none.
+    int64_t most_weight_rows() const;
+
+  private:
+    struct Modules;
+    std::unique_ptr<Modules> modules_;
+    TraceLayout layout_;
+    c10::Device device_;
+};
+
+} // namespace ferry
+#endif
