@@ -1,11 +1,11 @@
 /* Text to token ids and back: the public interface of libferry_tokenizer.
  *
- * A tokenizer is immutable after loading and may be shared by any number of threads. A session holds
- * one thread's scratch memory and word cache; it does not allocate once it is warm. What a session
- * returns is owned by the session and valid until its next call.
+ * A tokenizer is immutable after loading and may be shared by any number of threads. A session
+ * holds one thread's scratch memory and word cache; it does not allocate once it is warm. What a
+ * session returns is owned by the session and valid until its next call.
  *
- * The reference is the Hugging Face `tokenizers` library: ids, type ids, masks and offsets are equal
- * to its own for every input that is valid UTF-8. */
+ * The reference is the Hugging Face `tokenizers` library: ids, type ids, masks and offsets are
+ * equal to its own for every input that is valid UTF-8. */
 #ifndef FERRY_TOKENIZER_H
 #define FERRY_TOKENIZER_H
 
@@ -18,6 +18,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* These functions are what libferry_tokenizer.so exports. */
+#pragma GCC visibility push(default)
 
 struct ferry_tokenizer;
 struct ferry_tokenizer_session;
@@ -32,8 +35,8 @@ struct ferry_tokenizer_overrides {
 
 /* Loads tokenizer.json, else vocab.txt with tokenizer_config.json beside it; `path` is a directory
  * or one of these files. overrides may be NULL.
- * Errors: NO_INPUT, BAD_DATA (with file and reason), UNSUPPORTED (a kind of tokenizer, normalizer or
- * option that ferry does not have, named), OUT_OF_MEMORY. */
+ * Errors: NO_INPUT, BAD_DATA (with file and reason), UNSUPPORTED (a kind of tokenizer, normalizer
+ * or option that ferry does not have, named), OUT_OF_MEMORY. */
 FERRY_MUST_CHECK enum ferry_status
 ferry_tokenizer_load(const char *path, const struct ferry_tokenizer_overrides *overrides,
                      struct ferry_tokenizer **ret_tokenizer, struct ferry_error *error);
@@ -84,7 +87,8 @@ struct ferry_encode_options {
     bool add_special_tokens;
     /* Special tokens written in the text, such as "[SEP]", are read as plain text. */
     bool special_tokens_as_text;
-    /* Return every window of a text that is too long, not just the first. Costs reading all of it. */
+    /* Return every window of a text that is too long, not just the first. Costs reading all of it.
+     */
     bool windows;
 };
 
@@ -121,10 +125,13 @@ ferry_tokenizer_encode(struct ferry_tokenizer_session *session, const char *text
 
 /* The text of some ids, as the reference's decode(); owned by the session.
  * Errors: INVALID_INPUT (an id that does not exist), OUT_OF_MEMORY. */
-FERRY_MUST_CHECK enum ferry_status
-ferry_tokenizer_decode(struct ferry_tokenizer_session *session, const int32_t *ids, size_t count,
-                       bool skip_special_tokens, const char **ret_text, size_t *ret_size,
-                       struct ferry_error *error);
+FERRY_MUST_CHECK enum ferry_status ferry_tokenizer_decode(struct ferry_tokenizer_session *session,
+                                                          const int32_t *ids, size_t count,
+                                                          bool skip_special_tokens,
+                                                          const char **ret_text, size_t *ret_size,
+                                                          struct ferry_error *error);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
