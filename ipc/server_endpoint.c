@@ -16,13 +16,10 @@
 
 enum {
     MAX_LISTEN = 16,
-    QUEUE_MESSAGES = 256,       /* per client, each way, inside libzmq */
-    HANDSHAKE_MS = 2000,        /* a connection that says nothing is closed after this */
-    HEARTBEAT_MS = 5000,        /* a silent client is asked; gone after three times as long */
-    BATCH_BYTES = 65536,        /* libzmq's default of 8 KiB costs a system call per few replies */
-    COPY_LIMIT_BYTES = 16384,   /* below it a copy is cheaper than handing the buffer over */
-    OPTION_IN_BATCH_SIZE = 101, /* zmq.h names the two only for its draft interface */
-    OPTION_OUT_BATCH_SIZE = 102,
+    QUEUE_MESSAGES = 256,     /* per client, each way, inside libzmq */
+    HANDSHAKE_MS = 2000,      /* a connection that says nothing is closed after this */
+    HEARTBEAT_MS = 5000,      /* a silent client is asked; gone after three times as long */
+    COPY_LIMIT_BYTES = 16384, /* below it a copy is cheaper than handing the buffer over */
     POLL_LIMIT_MS = 60 * 1000 /* no wait relies on one poll to end */
 };
 
@@ -290,8 +287,6 @@ static enum ferry_status set_options(struct ferry_server_endpoint *endpoint,
                zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0;
     if (!all)
         return fail_zmq(error, "set the options of", "the ROUTER socket");
-    set_int(socket, OPTION_IN_BATCH_SIZE, BATCH_BYTES); /* refused: only slower */
-    set_int(socket, OPTION_OUT_BATCH_SIZE, BATCH_BYTES);
     return FERRY_OK;
 }
 
