@@ -40,6 +40,20 @@ struct ferry_tokenizer_overrides {
 FERRY_MUST_CHECK enum ferry_status
 ferry_tokenizer_load(const char *path, const struct ferry_tokenizer_overrides *overrides,
                      struct ferry_tokenizer **ret_tokenizer, struct ferry_error *error);
+
+/* A file that was read already, "tokenizer.json" for instance. */
+struct ferry_tokenizer_file {
+    const char *name; /* without directories */
+    const char *bytes;
+    size_t size;
+};
+
+/* The same from memory: so can a caller be sure that what it verified is what is loaded. Files with
+ * other names are ignored; the memory may be freed afterwards. */
+FERRY_MUST_CHECK enum ferry_status
+ferry_tokenizer_load_files(const struct ferry_tokenizer_file *files, size_t count,
+                           const struct ferry_tokenizer_overrides *overrides,
+                           struct ferry_tokenizer **ret_tokenizer, struct ferry_error *error);
 void ferry_tokenizer_free(struct ferry_tokenizer *tokenizer);
 
 /* "wordpiece". */

@@ -1,67 +1,10 @@
-/* Loading: finds the files, has them read, and builds what encoding needs. */
-#include <errno.h>
-#include <stdio.h>
+/* Loading from memory: chooses the format, has it read, and builds what encoding needs. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/utf8.h"
 #include "tokenizer/tokenizer_model.h"
 #include "tokenizer/utf8_checked.h"
-
-enum { FILE_BYTES_LIMIT = 1 << 28 };
-
-struct loaded_file {
-    char *bytes; /* owned; NULL when there is no such file */
-    size_t size;
-};
-
-static enum ferry_status read_stream(FILE *stream, struct loaded_file *file,
-                                     struct ferry_error *error) {
-    struct stat info;
-    if (fstat(fileno(stream), &info) != 0)
-        return ferry_fail(error, FERRY_IO, "%s", strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return ferry_fail(error, FERRY_NO_INPUT, "not a regular file");
-    if (info.st_size > FILE_BYTES_LIMIT)
-        return ferry_fail(error, FERRY_TOO_LARGE, "%lld bytes; %d are allowed",
-                          (long long)info.st_size, FILE_BYTES_LIMIT);
-    file->bytes = malloc((size_t)info.st_size + 1);
-    if (!file->bytes)
-        return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the file");
-    file->size = fread(file->bytes, 1, (size_t)info.st_size, stream);
-    if (ferror(stream) || file->size != (size_t)info.st_size)
-        return ferry_fail(error, FERRY_IO, "could not be read to its end");
-    return FERRY_OK;
-}
-
-/* An optional file that does not exist is no error: its bytes stay NULL. */
-static enum ferry_status read_file(const char *path, bool is_optional, struct loaded_file *file,
-                                   struct ferry_error *error) {
-    *file = (struct loaded_file){0};
-    FILE *stream = fopen(path, "rb");
-    if (!stream && is_optional && errno == ENOENT)
-        return FERRY_OK;
-    if (!stream)
-        return ferry_fail(error, FERRY_NO_INPUT, "%s: %s", path, strerror(errno));
-    enum ferry_status status = read_stream(stream, file, error);
-    fclose(stream);
-    if (status != FERRY_OK) {
-        free(file->bytes);
-        file->bytes = NULL;
-        return ferry_fail_within(error, "%s", path);
-    }
-    return FERRY_OK;
-}
-
-/* "directory/name", owned by the caller; NULL without memory. */
-static char *join_path(const char *directory, size_t directory_size, const char *name) {
-    size_t size = directory_size + strlen(name) + 2;
-    char *path = malloc(size);
-    if (path)
-        snprintf(path, size, "%.*s/%s", (int)directory_size, directory, name);
-    return path;
-}
 
 void ferry_bert_options_override(struct ferry_bert_options *options,
                                  const struct ferry_tokenizer_overrides *overrides) {
@@ -202,103 +145,45 @@ static enum ferry_status finish(struct ferry_tokenizer *tokenizer, struct ferry_
     return status == FERRY_OK ? build_texts(tokenizer, error) : status;
 }
 
-static enum ferry_status load_json(struct ferry_tokenizer *tokenizer, const char *path,
-                                   const struct ferry_tokenizer_overrides *overrides,
-                                   bool is_optional, bool *is_found, struct ferry_error *error) {
-    struct loaded_file file;
-    enum ferry_status status = read_file(path, is_optional, &file, error);
-    if (status != FERRY_OK)
-        return status;
-    *is_found = file.bytes != NULL;
-    if (!file.bytes)
-        return FERRY_OK;
-    status = ferry_tokenizer_read_json(tokenizer, file.bytes, file.size, overrides, error);
+static const struct ferry_tokenizer_file *find_file(const struct ferry_tokenizer_file *files,
+                                                    size_t count, const char *name) {
+    for (size_t at = 0; at < count; at++)
+        if (strcmp(files[at].name, name) == 0)
+            return &files[at];
+    return NULL;
+}
+
+static enum ferry_status read_files(struct ferry_tokenizer *tokenizer,
+                                    const struct ferry_tokenizer_file *files, size_t count,
+                                    const struct ferry_tokenizer_overrides *overrides,
+                                    struct ferry_error *error) {
+    const struct ferry_tokenizer_file *file = find_file(files, count, "tokenizer.json");
+    const struct ferry_tokenizer_file *config = find_file(files, count, "tokenizer_config.json");
+    enum ferry_status status = FERRY_OK;
+    if (file) {
+        status = ferry_tokenizer_read_json(tokenizer, file->bytes, file->size, overrides, error);
+    } else {
+        file = find_file(files, count, "vocab.txt");
+        if (!file)
+            return ferry_fail(error, FERRY_NO_INPUT, "neither tokenizer.json nor vocab.txt");
+        status = ferry_tokenizer_read_vocabulary(tokenizer, file->bytes, file->size,
+                                                 config ? config->bytes : NULL,
+                                                 config ? config->size : 0, overrides, error);
+    }
     if (status == FERRY_OK)
         status = finish(tokenizer, error);
-    free(file.bytes);
-    return status == FERRY_OK ? FERRY_OK : ferry_fail_within(error, "%s", path);
+    return status == FERRY_OK ? FERRY_OK : ferry_fail_within(error, "%s", file->name);
 }
 
-static enum ferry_status load_vocabulary(struct ferry_tokenizer *tokenizer, const char *path,
-                                         const char *config_path,
-                                         const struct ferry_tokenizer_overrides *overrides,
-                                         struct ferry_error *error) {
-    struct loaded_file file, config;
-    enum ferry_status status = read_file(path, false, &file, error);
-    if (status != FERRY_OK)
-        return status;
-    status = read_file(config_path, true, &config, error);
-    if (status == FERRY_OK) {
-        status = ferry_tokenizer_read_vocabulary(tokenizer, file.bytes, file.size, config.bytes,
-                                                 config.size, overrides, error);
-        if (status == FERRY_OK)
-            status = finish(tokenizer, error);
-        if (status != FERRY_OK)
-            status = ferry_fail_within(error, "%s", path);
-    }
-    free(file.bytes);
-    free(config.bytes);
-    return status;
-}
-
-static enum ferry_status load_directory(struct ferry_tokenizer *tokenizer, const char *path,
-                                        const struct ferry_tokenizer_overrides *overrides,
-                                        struct ferry_error *error) {
-    size_t size = strlen(path);
-    char *json = join_path(path, size, "tokenizer.json");
-    char *vocabulary = join_path(path, size, "vocab.txt");
-    char *config = join_path(path, size, "tokenizer_config.json");
-    enum ferry_status status = FERRY_OK;
-    bool is_found = false;
-    struct stat info;
-    if (!json || !vocabulary || !config)
-        status = ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for a path");
-    else
-        status = load_json(tokenizer, json, overrides, true, &is_found, error);
-    if (status == FERRY_OK && !is_found) {
-        if (stat(vocabulary, &info) != 0)
-            status = ferry_fail(error, FERRY_NO_INPUT,
-                                "%s: neither tokenizer.json nor vocab.txt is there", path);
-        else
-            status = load_vocabulary(tokenizer, vocabulary, config, overrides, error);
-    }
-    free(json);
-    free(vocabulary);
-    free(config);
-    return status;
-}
-
-static enum ferry_status load_path(struct ferry_tokenizer *tokenizer, const char *path,
-                                   const struct ferry_tokenizer_overrides *overrides,
-                                   struct ferry_error *error) {
-    struct stat info;
-    size_t size = strlen(path);
-    bool is_found = false;
-    if (stat(path, &info) != 0)
-        return ferry_fail(error, FERRY_NO_INPUT, "%s: %s", path, strerror(errno));
-    if (S_ISDIR(info.st_mode))
-        return load_directory(tokenizer, path, overrides, error);
-    if (size >= 5 && strcmp(path + size - 5, ".json") == 0)
-        return load_json(tokenizer, path, overrides, false, &is_found, error);
-    const char *slash = strrchr(path, '/');
-    char *config =
-        join_path(slash ? path : ".", slash ? (size_t)(slash - path) : 1, "tokenizer_config.json");
-    if (!config)
-        return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for a path");
-    enum ferry_status status = load_vocabulary(tokenizer, path, config, overrides, error);
-    free(config);
-    return status;
-}
-
-enum ferry_status ferry_tokenizer_load(const char *path,
-                                       const struct ferry_tokenizer_overrides *overrides,
-                                       struct ferry_tokenizer **ret_tokenizer,
-                                       struct ferry_error *error) {
+enum ferry_status ferry_tokenizer_load_files(const struct ferry_tokenizer_file *files, size_t count,
+                                             const struct ferry_tokenizer_overrides *overrides,
+                                             struct ferry_tokenizer **ret_tokenizer,
+                                             struct ferry_error *error) {
     struct ferry_tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
     if (!tokenizer)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for a tokenizer");
     tokenizer->pad_id = -1;
-    enum ferry_status status = load_path(tokenizer, path, overrides, error);
+    enum ferry_status status = read_files(tokenizer, files, count, overrides, error);
     if (status != FERRY_OK) {
         ferry_tokenizer_free(tokenizer);
         return status;
