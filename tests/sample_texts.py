@@ -34,7 +34,7 @@ def read_fortunes(files):
             text = text.strip("\n%")
             if text:
                 texts.append(text)
-    return texts
+    return list(dict.fromkeys(texts))  # some are in two files
 
 
 def english():
