@@ -4,6 +4,7 @@ the exporter on them."""
 import json
 import os
 import pathlib
+import subprocess
 import sys
 
 import tokenizers
@@ -128,6 +129,19 @@ def run_exporter(*arguments):
         return main([os.fspath(argument) for argument in arguments])
     except SystemExit as end:
         return end.code
+
+
+def run_exporter_process(*arguments, environment=None, expected_exit=0):
+    """As a user starts it. Returns what it said on standard error."""
+    result = subprocess.run(
+        [sys.executable, EXPORTER, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **(environment or {})},
+    )
+    assert result.returncode == expected_exit, result.stdout + result.stderr
+    return result.stderr
 
 
 def export(source, target, *options):

@@ -42,6 +42,7 @@ def load_encoder(folder: pathlib.Path, device: str):
     import torch
     import transformers
 
+    transformers.utils.logging.disable_progress_bar()
     try:
         model, report = transformers.AutoModel.from_pretrained(
             folder, local_files_only=True, dtype=torch.float32, output_loading_info=True

@@ -8,7 +8,7 @@ import pathlib
 import shutil
 import tempfile
 
-from .refusal import CANNOT_CREATE, Refusal
+from .refusal import CANNOT_CREATE, IO_ERROR, Refusal
 
 MANIFEST_NAME = "ferry.json"
 AT_FDCWD = -100
@@ -44,7 +44,7 @@ def replacing(target: pathlib.Path, overwrite: bool):
         synchronize(draft)
         put_in_place(draft, target)
     except OSError as error:
-        raise Refusal(CANNOT_CREATE, f"{target}: {error.strerror or error}") from None
+        raise Refusal(IO_ERROR, f"{target}: {error.strerror or error}; nothing was written") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

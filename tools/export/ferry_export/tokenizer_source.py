@@ -17,8 +17,12 @@ class TokenizerSource:
     files: list[pathlib.Path]
     model_max_length: int | None
     overrides: dict[str, bool]  # what the files alone do not say, for the manifest
+    lowercase_first: bool = False  # as sentence-transformers' do_lower_case
 
     def encode(self, text: str, pair: str | None, max_length: int):
+        """Ids and type ids, as the original library makes them."""
+        if self.lowercase_first:
+            text, pair = text.lower(), pair and pair.lower()
         self.backend.enable_truncation(max_length)
         encoding = self.backend.encode(text, pair)
         self.backend.no_truncation()
@@ -41,6 +45,7 @@ def load_tokenizer(folder: pathlib.Path, lowercase_first: bool) -> TokenizerSour
         files=files,
         model_max_length=reference.model_max_length,
         overrides=normalizer_overrides(backend, written, lowercase_first),
+        lowercase_first=lowercase_first,
     )
 
 
@@ -115,4 +120,8 @@ def normalizer_overrides(backend, written: dict | None, lowercase_first: bool) -
     if written is None:
         return effective
     stated = normalizer_settings(written)
-    return {name: value for name, value in effective.items() if stated.get(name) != value}
+    changed = {name: value for name, value in effective.items() if stated.get(name) != value}
+    if "lowercase" in changed:
+        # Where the file leaves it open, accents follow the case: now it has to be said.
+        changed["strip_accents"] = effective["strip_accents"]
+    return changed

@@ -5,6 +5,7 @@ of the machine that made the trace. ferry's copy goes without it, so that the sa
 the same versions, has the same digest everywhere.
 """
 
+import io
 import pathlib
 import warnings
 
@@ -18,17 +19,20 @@ WRITTEN_BY_TORCH = (*VERSION_RECORDS, ".data/serialization_id", ".format_version
 
 
 def save_trace(trace, path: pathlib.Path) -> None:
-    whole = path.with_suffix(".whole")
+    """Made in memory: on a full disk torch's own file writer ends the process."""
+    whole, copy = io.BytesIO(), io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.jit is deprecated, and works
-        torch.jit.save(trace, str(whole))
-    copy_without_source_lines(whole, path)
-    whole.unlink()
+        torch.jit.save(trace, whole)
+    whole.seek(0)
+    copy_without_source_lines(whole, copy)
+    whole.close()
+    path.write_bytes(copy.getbuffer())
 
 
-def copy_without_source_lines(source: pathlib.Path, target: pathlib.Path) -> None:
-    reader = torch._C.PyTorchFileReader(str(source))
-    writer = torch._C.PyTorchFileWriter(str(target))
+def copy_without_source_lines(source: io.BytesIO, target: io.BytesIO) -> None:
+    reader = torch._C.PyTorchFileReader(source)
+    writer = torch._C.PyTorchFileWriter(target)
     writer.set_min_version(operator_version(reader))
     for name in reader.get_all_records():
         if name.endswith(SOURCE_LINES_SUFFIX) or name in WRITTEN_BY_TORCH:
