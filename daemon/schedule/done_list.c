@@ -1,0 +1,81 @@
+#include "daemon/schedule/done_list.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum ferry_status ferry_done_list_init(struct ferry_done_list *list, struct ferry_error *error) {
+    atomic_init(&list->newest, NULL);
+    atomic_init(&list->sleeping, false);
+    list->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (list->bell < 0)
+        return ferry_fail(error, FERRY_IO, "eventfd: %s", strerror(errno));
+    return FERRY_OK;
+}
+
+void ferry_done_list_free(struct ferry_done_list *list) {
+    if (list->bell >= 0)
+        close(list->bell);
+    list->bell = -1;
+}
+
+void ferry_done_list_ring(struct ferry_done_list *list) {
+    uint64_t one = 1;
+    /* Fails only when the counter is full, and then the bell rings already. */
+    ssize_t ignored = write(list->bell, &one, sizeof one);
+    (void)ignored;
+}
+
+/* Both sides first publish and then look, in sequentially consistent order: either the pusher sees
+ * the sleeper, or the sleeper sees the request. */
+void ferry_done_list_push(struct ferry_done_list *list, struct ferry_request *first,
+                          struct ferry_request *last) {
+    struct ferry_request *newest = atomic_load(&list->newest);
+    /* The chain is given oldest first; the stack is newest first. */
+    struct ferry_request *reversed = NULL;
+    struct ferry_request *end = first;
+    last->next = NULL;
+    while (first != NULL) {
+        struct ferry_request *next = first->next;
+        first->next = reversed;
+        reversed = first;
+        first = next;
+    }
+    do
+        end->next = newest;
+    while (!atomic_compare_exchange_weak(&list->newest, &newest, reversed));
+    if (atomic_load(&list->sleeping) && atomic_exchange(&list->sleeping, false))
+        ferry_done_list_ring(list);
+}
+
+struct ferry_request *ferry_done_list_take(struct ferry_done_list *list) {
+    if (atomic_load_explicit(&list->newest, memory_order_relaxed) == NULL)
+        return NULL;
+    struct ferry_request *request = atomic_exchange(&list->newest, NULL);
+    struct ferry_request *oldest = NULL;
+    while (request != NULL) {
+        struct ferry_request *next = request->next;
+        request->next = oldest;
+        oldest = request;
+        request = next;
+    }
+    return oldest;
+}
+
+bool ferry_done_list_prepare_wait(struct ferry_done_list *list) {
+    atomic_store(&list->sleeping, true);
+    if (atomic_load(&list->newest) == NULL)
+        return true;
+    atomic_store(&list->sleeping, false);
+    return false;
+}
+
+void ferry_done_list_woken(struct ferry_done_list *list, bool rung) {
+    atomic_store(&list->sleeping, false);
+    uint64_t count;
+    if (rung) {
+        ssize_t ignored = read(list->bell, &count, sizeof count);
+        (void)ignored;
+    }
+}

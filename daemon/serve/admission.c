@@ -1,0 +1,115 @@
+#include "daemon/serve/admission.h"
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "daemon/tasks/embed_rows.h"
+
+enum {
+    MEASURE_MS = 250,
+    SHORTEST_RETRY_MS = 10,
+    LONGEST_RETRY_MS = 60000,
+    UNKNOWN_RETRY_MS = 100,
+    BYTES_PER_TOKEN = sizeof(int32_t) + 1, /* its id and type id */
+    ADDED_TOKENS = 3                       /* special tokens around a pair */
+};
+/* Weight of the newest measurement: half of what is remembered is younger than a second. */
+static const double NEWEST_WEIGHT = 0.25;
+
+static uint64_t token_bound(const struct ferry_wire_item *item, uint32_t max_length) {
+    uint64_t tokens = item->id_count;
+    if (item->text.data != NULL) /* at most a token a byte */
+        tokens = (uint64_t)item->text.size + item->pair.size + ADDED_TOKENS;
+    return tokens < max_length ? tokens : max_length;
+}
+
+struct ferry_request_load ferry_admission_load(const struct ferry_wire_request *wire,
+                                               const struct ferry_loaded_model *model,
+                                               size_t body_bytes) {
+    struct ferry_request_load load = {.items = wire->item_count};
+    for (uint32_t i = 0; i < wire->item_count; i++)
+        load.tokens += token_bound(&wire->items[i], model->max_length);
+    size_t row = wire->operation == FERRY_OPERATION_EMBED
+                     ? ferry_embed_row_bytes(wire->dtype, model->info->width)
+                     : 0;
+    /* Rows are there twice: in the request and in its encoded reply. */
+    load.bytes =
+        body_bytes + load.tokens * BYTES_PER_TOKEN + sizeof(struct ferry_request) +
+        wire->item_count * (sizeof(struct ferry_item) + sizeof(struct ferry_wire_item) + 2 * row);
+    return load;
+}
+
+static uint32_t retry_after(const struct ferry_admission *admission, uint64_t excess_tokens) {
+    if (admission->tokens_per_second <= 0)
+        return UNKNOWN_RETRY_MS;
+    double milliseconds = 1000.0 * (double)excess_tokens / admission->tokens_per_second;
+    if (milliseconds < SHORTEST_RETRY_MS)
+        return SHORTEST_RETRY_MS;
+    return milliseconds > LONGEST_RETRY_MS ? LONGEST_RETRY_MS : (uint32_t)milliseconds;
+}
+
+/* The part of what waits that must go before `load` fits, told in tokens. */
+static uint64_t excess(uint64_t used, uint64_t load, uint64_t limit, uint64_t used_tokens) {
+    if (used + load <= limit || used == 0)
+        return 0;
+    return (uint64_t)((double)(used + load - limit) / (double)used * (double)used_tokens);
+}
+
+enum ferry_status ferry_admission_check(const struct ferry_admission *admission,
+                                        const struct ferry_request_load *load,
+                                        uint32_t *ret_retry_after_ms, struct ferry_error *error) {
+    const struct ferry_request_load *limit = &admission->limit;
+    const struct ferry_request_load *used = &admission->used;
+    const struct {
+        const char *name;
+        uint64_t load, used, limit;
+    } checks[] = {{"items", load->items, used->items, limit->items},
+                  {"tokens", load->tokens, used->tokens, limit->tokens},
+                  {"bytes", load->bytes, used->bytes, limit->bytes}};
+    for (unsigned i = 0; i < 3; i++) {
+        if (checks[i].load > checks[i].limit)
+            return ferry_fail(error, FERRY_TOO_LARGE,
+                              "the request counts %" PRIu64 " %s; the daemon's whole queue holds "
+                              "%" PRIu64 ": split it",
+                              checks[i].load, checks[i].name, checks[i].limit);
+        if (checks[i].used + checks[i].load > checks[i].limit) {
+            *ret_retry_after_ms = retry_after(
+                admission, excess(checks[i].used, checks[i].load, checks[i].limit, used->tokens));
+            return ferry_fail(error, FERRY_BUSY,
+                              "the queue is full: %" PRIu64 " of %" PRIu64 " %s wait; try again",
+                              checks[i].used, checks[i].limit, checks[i].name);
+        }
+    }
+    return FERRY_OK;
+}
+
+void ferry_admission_enter(struct ferry_admission *admission, const struct ferry_request_load *load,
+                           int64_t now) {
+    if (admission->used.items == 0) { /* idle time is no measure of the drain rate */
+        admission->measured_ns = now;
+        admission->tokens_since = 0;
+    }
+    admission->used.items += load->items;
+    admission->used.tokens += load->tokens;
+    admission->used.bytes += load->bytes;
+}
+
+static void measure(struct ferry_admission *admission, int64_t now) {
+    int64_t passed = now - admission->measured_ns;
+    if (passed < MEASURE_MS * FERRY_NANOSECONDS_PER_MILLISECOND)
+        return;
+    double rate = (double)admission->tokens_since * 1e9 / (double)passed;
+    double known = admission->tokens_per_second;
+    admission->tokens_per_second = known > 0 ? known + NEWEST_WEIGHT * (rate - known) : rate;
+    admission->tokens_since = 0;
+    admission->measured_ns = now;
+}
+
+void ferry_admission_leave(struct ferry_admission *admission, const struct ferry_request_load *load,
+                           uint64_t computed_tokens, int64_t now) {
+    admission->used.items -= load->items;
+    admission->used.tokens -= load->tokens;
+    admission->used.bytes -= load->bytes;
+    admission->tokens_since += computed_tokens;
+    measure(admission, now);
+}
