@@ -142,6 +142,9 @@ static enum ferry_status finish(struct ferry_tokenizer *tokenizer, struct ferry_
     if (tokenizer->vocabulary.count == 0)
         return ferry_fail(error, FERRY_BAD_DATA, "the vocabulary is empty");
     enum ferry_status status = ferry_added_tokens_finish(&tokenizer->added, error);
+    if (status == FERRY_OK)
+        status =
+            ferry_character_table_create(&tokenizer->normalizer, &tokenizer->characters, error);
     return status == FERRY_OK ? build_texts(tokenizer, error) : status;
 }
 
@@ -200,5 +203,6 @@ void ferry_tokenizer_free(struct ferry_tokenizer *tokenizer) {
     ferry_added_tokens_free(&tokenizer->added);
     free(tokenizer->decoder.prefix);
     free(tokenizer->texts);
+    free(tokenizer->characters);
     free(tokenizer);
 }

@@ -8,6 +8,7 @@
 
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/bert_normalizer.h"
+#include "tokenizer/character_table.h"
 #include "tokenizer/ferry_tokenizer.h"
 #include "tokenizer/vocabulary.h"
 #include "tokenizer/wordpiece.h"
@@ -45,6 +46,7 @@ struct ferry_token_text {
 
 struct ferry_tokenizer {
     struct ferry_bert_options normalizer;
+    struct ferry_character_table *characters; /* owned */
     struct ferry_vocabulary vocabulary;
     struct ferry_wordpiece wordpiece;
     struct ferry_added_tokens added;

@@ -2,16 +2,21 @@
 
 #include <stdlib.h>
 
-enum { TEXT_BYTES_LIMIT = INT32_MAX };
+enum { TEXT_BYTES_LIMIT = INT32_MAX, DEFAULT_CACHE_BYTES = 8 << 20 };
 
 enum ferry_status ferry_tokenizer_session_create(const struct ferry_tokenizer *tokenizer,
                                                  size_t word_cache_bytes,
                                                  struct ferry_tokenizer_session **ret_session,
                                                  struct ferry_error *error) {
-    (void)word_cache_bytes;
     struct ferry_tokenizer_session *session = calloc(1, sizeof *session);
     if (!session)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for a tokenizer session");
+    enum ferry_status status = ferry_word_cache_init(
+        &session->cache, word_cache_bytes ? word_cache_bytes : DEFAULT_CACHE_BYTES, error);
+    if (status != FERRY_OK) {
+        free(session);
+        return status;
+    }
     session->tokenizer = tokenizer;
     session->normalizer.options = tokenizer->normalizer;
     session->words.wordpiece = &tokenizer->wordpiece;
@@ -22,6 +27,7 @@ enum ferry_status ferry_tokenizer_session_create(const struct ferry_tokenizer *t
 void ferry_tokenizer_session_free(struct ferry_tokenizer_session *session) {
     if (!session)
         return;
+    ferry_word_cache_free(&session->cache);
     ferry_normalizer_free(&session->normalizer);
     ferry_word_builder_free(&session->words);
     ferry_token_run_free(&session->runs[0]);

@@ -5,6 +5,7 @@
 #include "tokenizer/bert_normalizer.h"
 #include "tokenizer/token_run.h"
 #include "tokenizer/tokenizer_model.h"
+#include "tokenizer/word_cache.h"
 #include "tokenizer/wordpiece.h"
 
 /* The arrays behind the encodings that a session returns. */
@@ -22,6 +23,7 @@ struct ferry_window_arrays {
 
 struct ferry_tokenizer_session {
     const struct ferry_tokenizer *tokenizer;
+    struct ferry_word_cache cache;
     struct ferry_normalizer normalizer;
     struct ferry_word_builder words;
     struct ferry_token_run runs[2]; /* of text and of pair */

@@ -37,7 +37,7 @@ void ferry_wordpiece_free(struct ferry_wordpiece *wordpiece) {
     ferry_trie_free(&wordpiece->continuation);
 }
 
-static bool reserve_word(struct ferry_word_builder *builder) {
+bool ferry_word_builder_reserve(struct ferry_word_builder *builder) {
     if (builder->capacity - builder->size < 4) {
         size_t capacity = builder->capacity * 2 + 512;
         char *bytes = realloc(builder->bytes, capacity);
@@ -64,7 +64,7 @@ static bool add_character(struct ferry_word_builder *builder, uint32_t code_poin
     builder->span.end = source.end;
     if (builder->characters > builder->wordpiece->longest_word)
         return true; /* it will be one unknown token: its bytes are not needed */
-    if (!reserve_word(builder))
+    if (!ferry_word_builder_reserve(builder))
         return false;
     unsigned length = ferry_utf8_encode(code_point, builder->bytes + builder->size);
     if (builder->run->wants_offsets)

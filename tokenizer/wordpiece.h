@@ -37,6 +37,8 @@ struct ferry_word_builder {
     struct ferry_token_offsets span; /* of the whole word */
 };
 
+/* Room for one more character; false without memory. */
+FERRY_MUST_CHECK bool ferry_word_builder_reserve(struct ferry_word_builder *builder);
 /* False without memory, both. */
 FERRY_MUST_CHECK bool ferry_word_builder_push(struct ferry_word_builder *builder,
                                               uint32_t code_point,

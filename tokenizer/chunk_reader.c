@@ -1,0 +1,162 @@
+/* The fast way to read text: white space is found 64 bytes at a time, the chunks between are looked
+ * up in the word cache some chunks after their place in it was asked for, and only what is not
+ * there is read character by character. White space of ASCII is a hard boundary, so that the ids of
+ * a chunk depend on its bytes alone. */
+#include "tokenizer/text_reader.h"
+#include "tokenizer/whitespace_scan.h"
+
+enum {
+    BATCH = 64,           /* chunks that are prepared before the first is looked up */
+    CHUNKS_OF_BLOCK = 33, /* at most: 32 that begin in it, one that began before */
+    KEY_BYTES = 16,
+};
+
+struct chunk {
+    size_t begin, end;
+    struct ferry_cache_key key;
+};
+
+/* Goes over [at, end) block by block. */
+struct chunk_scanner {
+    const char *text;
+    size_t text_size; /* bytes that may be read */
+    size_t at, end;
+    size_t open_begin; /* of the chunk that is not at its end */
+    bool is_open;
+};
+
+/* 64 bytes at scanner->at as a mask; what lies behind the end counts as white space. */
+static uint64_t scan_block(const struct chunk_scanner *scanner) {
+    size_t left = scanner->end - scanner->at;
+    if (left >= FERRY_SCAN_BYTES)
+        return ferry_scan_whitespace(scanner->text + scanner->at);
+    uint64_t beyond = ~UINT64_C(0) << left;
+    if (scanner->end >= FERRY_SCAN_BYTES) {
+        uint64_t mask = ferry_scan_whitespace(scanner->text + scanner->end - FERRY_SCAN_BYTES);
+        return mask >> (FERRY_SCAN_BYTES - left) | beyond;
+    }
+    char padded[FERRY_SCAN_BYTES];
+    memset(padded, ' ', sizeof padded);
+    memcpy(padded, scanner->text + scanner->at, left);
+    return ferry_scan_whitespace(padded);
+}
+
+/* Adds the chunks that end in the next block; returns how many there are then. */
+static size_t scan_chunks(struct chunk_scanner *scanner, struct chunk *chunks, size_t count) {
+    uint64_t space = scan_block(scanner);
+    uint64_t was_space = scanner->is_open ? 0 : 1;
+    uint64_t changes = space ^ (space << 1 | was_space);
+    while (changes) {
+        size_t place = scanner->at + (size_t)__builtin_ctzll(changes);
+        changes &= changes - 1;
+        if (scanner->is_open) {
+            chunks[count].begin = scanner->open_begin;
+            chunks[count++].end = place;
+        }
+        scanner->open_begin = place;
+        scanner->is_open = !scanner->is_open;
+    }
+    scanner->at += FERRY_SCAN_BYTES;
+    if (scanner->at >= scanner->end && scanner->is_open) {
+        chunks[count].begin = scanner->open_begin;
+        chunks[count++].end = scanner->end;
+        scanner->is_open = false;
+    }
+    return count;
+}
+
+/* Makes the key and asks for the cache line where it may be. */
+static void prepare(const struct ferry_word_cache *cache, const struct chunk_scanner *scanner,
+                    struct chunk *chunk) {
+    size_t size = chunk->end - chunk->begin;
+    const char *bytes = scanner->text + chunk->begin;
+    char padded[KEY_BYTES] = {0};
+    if (size > FERRY_CACHE_SHORT_BYTES) {
+        if (size <= FERRY_CACHE_LONG_BYTES)
+            chunk->key.hash = ferry_cache_long_hash(bytes, size);
+        __builtin_prefetch(ferry_cache_index_bucket(cache, chunk->key.hash));
+        return;
+    }
+    if (scanner->text_size - chunk->begin < KEY_BYTES) {
+        memcpy(padded, bytes, size);
+        bytes = padded;
+    }
+    chunk->key = ferry_cache_short_key(bytes, size);
+    __builtin_prefetch(ferry_cache_bucket(cache, chunk->key.hash));
+}
+
+static enum ferry_status read_chunk(struct text_reader *reader, const struct chunk *chunk) {
+    size_t at = chunk->begin, before = reader->run->count;
+    enum ferry_status status = ferry_read_words(reader, &at, chunk->end);
+    if (status == FERRY_OK && !ferry_reader_is_done(reader))
+        status = ferry_finish_words(reader);
+    reader->furthest = at;
+    if (status == FERRY_OK && !ferry_reader_is_done(reader))
+        ferry_cache_put(&reader->session->cache, &chunk->key, reader->text + chunk->begin,
+                        chunk->end - chunk->begin, reader->run->ids + before,
+                        reader->run->count - before);
+    return status;
+}
+
+/* Appends the ids of a chunk that is in the cache. */
+static bool append_cached(struct text_reader *reader, const struct chunk *chunk) {
+    const struct ferry_word_cache *cache = &reader->session->cache;
+    struct ferry_token_run *run = reader->run;
+    size_t size = chunk->end - chunk->begin;
+    int32_t *target = run->ids + run->count;
+    if (size <= FERRY_CACHE_SHORT_BYTES) {
+        const struct ferry_short_entry *found = ferry_cache_find_short(cache, &chunk->key);
+        if (found) {
+            uint32_t first = (uint32_t)found->ids[0];
+            memcpy(target, found->ids, sizeof found->ids);
+            target[0] = (int32_t)(first & ((1U << FERRY_CACHE_COUNT_SHIFT) - 1));
+            run->count += first >> FERRY_CACHE_COUNT_SHIFT;
+            return true;
+        }
+    }
+    if (size > FERRY_CACHE_LONG_BYTES)
+        return false;
+    const struct ferry_long_entry *found =
+        ferry_cache_find_long(cache, chunk->key.hash, reader->text + chunk->begin, size);
+    if (!found)
+        return false;
+    memcpy(target, found->ids, found->count * sizeof *target);
+    run->count += found->count;
+    return true;
+}
+
+static enum ferry_status consume(struct text_reader *reader, const struct chunk *chunks,
+                                 size_t count) {
+    struct ferry_token_run *run = reader->run;
+    for (size_t at = 0; at < count; at++) {
+        if (run->capacity - run->count < FERRY_CACHE_LONG_IDS + 1 &&
+            !ferry_token_run_reserve(run, FERRY_CACHE_LONG_IDS + 1))
+            return ferry_reader_fail_memory(reader);
+        if (append_cached(reader, &chunks[at])) {
+            reader->furthest = chunks[at].end;
+        } else {
+            enum ferry_status status = read_chunk(reader, &chunks[at]);
+            if (status != FERRY_OK)
+                return status;
+        }
+        if (ferry_reader_is_done(reader))
+            break;
+    }
+    return FERRY_OK;
+}
+
+enum ferry_status ferry_read_chunks(struct text_reader *reader, size_t *at, size_t end) {
+    struct chunk_scanner scanner = {reader->text, reader->size, *at, end, *at, false};
+    struct chunk chunks[BATCH + CHUNKS_OF_BLOCK];
+    enum ferry_status status = FERRY_OK;
+    while (scanner.at < end && status == FERRY_OK && !ferry_reader_is_done(reader)) {
+        size_t count = 0;
+        while (scanner.at < end && count < BATCH)
+            count = scan_chunks(&scanner, chunks, count);
+        for (size_t chunk = 0; chunk < count; chunk++)
+            prepare(&reader->session->cache, &scanner, &chunks[chunk]);
+        status = consume(reader, chunks, count);
+    }
+    *at = ferry_reader_is_done(reader) ? reader->furthest : end;
+    return status;
+}
