@@ -4,7 +4,10 @@
  * shared object of their own that is opened when a model needs it; it exports one symbol,
  * FERRY_ENGINE_SYMBOL, of type ferry_engine_entry_function. No C++ exception crosses this boundary.
  *
- * How sequences are padded is the engine's business alone: a batch is packed. */
+ * How sequences are padded is the engine's business alone: a batch is packed. An engine computes
+ * any batch right; one that keeps to ferry_model_info (fixed_batch, equal_lengths_only) goes
+ * through the model in one step, another is cut into several (and refused by the fake engine, which
+ * is there to find such batchers). */
 #ifndef FERRY_GPU_ENGINE_H
 #define FERRY_GPU_ENGINE_H
 
@@ -86,6 +89,8 @@ struct ferry_engine_options {
     uint32_t threads_per_worker; /* 0: 1 on the CPU */
     bool mkl_intel_path;         /* let MKL take its Intel code path on other processors */
     const char *script;          /* fake engine only: what to do, see gpu/fake/README.md */
+    int log_level;               /* enum ferry_log_level; an engine in a shared object has a log of
+                                    its own. 0: INFO */
 };
 
 /* What the engine proved at load; owned by the model, constant after model_load. */
@@ -127,9 +132,11 @@ struct ferry_engine_worker;
  * may be called at the same time on different workers; one worker is used by one thread only.
  *
  * Errors of model_load: BAD_DATA (not a trace, wrong golden rows, inputs that do not fit: names the
- * input, the shape wanted and the shape given), UNSUPPORTED, OUT_OF_MEMORY, DEVICE_LOST.
- * Errors of worker_run: OUT_OF_MEMORY (smaller batches may pass), ENGINE (this batch fails; the
- * worker stays usable), DEVICE_LOST (fatal: end the process). */
+ * input, the shape wanted and the shape given), UNSUPPORTED (no such device here, no libtorch, rows
+ * of a batch influence each other), CONFIG (a device name that means nothing), OUT_OF_MEMORY,
+ * DEVICE_LOST. Errors of worker_run: INVALID_INPUT (an id, type id or length out of range: nothing
+ * was computed), OUT_OF_MEMORY (smaller batches may pass), ENGINE (this batch fails; the worker
+ * stays usable), DEVICE_LOST (fatal: end the process). */
 struct ferry_engine {
     uint32_t abi_version;
     const char *name;

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <new>
+#include <optional>
 #include <thread>
 
 #include <ATen/Parallel.h>
 #include <c10/util/Flags.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -27,17 +26,15 @@
 C10_DECLARE_bool(torch_jit_enable_rethrow_caught_exception);
 
 struct ferry_engine_model {
-    explicit ferry_engine_model(const ferry_model_spec &spec)
-        : traced(spec), info{}, limits{}, rules{} {}
-    ferry::TracedModel traced;
-    ferry_model_info info;
-    ferry_batch_limits limits;
-    ferry_padding_rules rules;
+    std::unique_ptr<ferry::TracedModel> traced;
+    ferry_model_info info = {};
+    ferry_batch_limits limits = {};
+    ferry_padding_rules rules = {};
     int threads_per_worker = 1;
 };
 
 struct ferry_engine_worker {
-    explicit ferry_engine_worker(ferry_engine_model &owner) : model(owner), runner(owner.traced) {}
+    explicit ferry_engine_worker(ferry_engine_model &owner) : model(owner), runner(*owner.traced) {}
     ferry_engine_model &model; // borrowed
     ferry::BatchRunner runner;
     bool threads_are_set = false; // OpenMP keeps the number per thread
@@ -51,7 +48,9 @@ unsigned core_count() {
     return std::max(1u, std::thread::hardware_concurrency());
 }
 
-void set_up_process() {
+void set_up_process(const ferry_engine_options &options) {
+    if (options.log_level != 0)
+        ferry_log_set_level(static_cast<ferry_log_level>(options.log_level));
     static const bool once = [] {
         FLAGS_torch_jit_enable_rethrow_caught_exception = true;
         at::set_num_interop_threads(1);
@@ -103,8 +102,12 @@ class GoldenProof {
     float run() {
         for (uint32_t at = 0; at < spec_.golden_count; at++)
             check({at, 1});
-        for (uint32_t at = 0; at < spec_.golden_count; at += rows_together)
-            check({at, std::min(rows_together, spec_.golden_count - at)});
+        for (uint32_t first = 0; first < spec_.golden_count;) {
+            uint32_t count = count_together(first);
+            if (count > 1)
+                check({first, count});
+            first += count;
+        }
         ferry_error error = {};
         throw_unless_ok(ferry_golden_judge(&verdict_, ferry_golden_tolerance(&spec_),
                                            model_.rules.padding_affects_result, &error),
@@ -113,11 +116,22 @@ class GoldenProof {
     }
 
   private:
-    static constexpr uint32_t rows_together = 16;
+    static constexpr uint32_t positions_together = 1024; // bounds the time
     struct Range {
         uint32_t first;
         uint32_t count;
     };
+
+    uint32_t count_together(uint32_t first) const {
+        uint32_t longest = spec_.golden[first].length;
+        uint32_t count = 1;
+        for (; first + count < spec_.golden_count; count++) {
+            longest = std::max(longest, spec_.golden[first + count].length);
+            if (longest * (count + 1) > positions_together)
+                break;
+        }
+        return count;
+    }
 
     void check(const Range &range) {
         ProbeBatch probe;
@@ -152,26 +166,32 @@ class GoldenProof {
     ferry_golden_verdict verdict_ = {};
 };
 
-// On the CPU first: an index beyond a table is an exception there and the end of the process on a
-// CUDA device.
-ProbeResult probe_on(c10::Device device, TracedModel &traced, const ferry_model_spec &spec) {
-    if (device.is_cpu())
-        return probe_trace(traced, spec, nullptr);
+// What the trace does on the CPU, where an index beyond a table is an exception and not, as on a
+// CUDA device, the end of the process. No value: it does not run there (a trace may name a device).
+std::optional<ProbeResult> explore_on_cpu(const ferry_model_spec &spec) {
     ProbeResult found = {};
-    ferry_error cpu_error = {};
-    ferry_status status = guarded(FERRY_BAD_DATA, &cpu_error, [&] {
-        found = probe_trace(traced, spec, nullptr);
+    ferry_error error = {};
+    ferry_status status = guarded(FERRY_BAD_DATA, &error, [&] {
+        found = probe_trace(TracedModel(spec, c10::kCPU), spec, nullptr);
         return FERRY_OK;
     });
-    if (status != FERRY_OK && status != FERRY_BAD_DATA)
-        throw Failure(cpu_error);
-    traced.move_to(device);
     if (status == FERRY_OK)
-        return probe_trace(traced, spec, &found);
+        return found;
+    if (status != FERRY_BAD_DATA)
+        throw Failure(error);
     ferry_log(FERRY_LOG_WARNING,
               "model '%s' does not run on the CPU, so nothing beyond its traced shape is tried: %s",
-              spec.name, cpu_error.text);
-    return probe_trace(traced, spec, nullptr);
+              spec.name, error.text);
+    return std::nullopt;
+}
+
+ProbeResult load_and_probe(c10::Device device, const ferry_model_spec &spec,
+                           ferry_engine_model &model) {
+    std::optional<ProbeResult> bound;
+    if (!device.is_cpu())
+        bound = explore_on_cpu(spec);
+    model.traced = std::make_unique<TracedModel>(spec, device);
+    return probe_trace(*model.traced, spec, bound ? &*bound : nullptr);
 }
 
 const char *length_text(const ferry_padding_rules &rules) {
@@ -195,8 +215,8 @@ void write_proof(ferry_model_info &info, const ferry_padding_rules &rules, uint3
 void fill_info(ferry_engine_model &model, const ProbeResult &found) {
     ferry_model_info &info = model.info;
     std::snprintf(info.engine, sizeof info.engine, "torch");
-    std::snprintf(info.precision, sizeof info.precision, "%s", model.traced.precision().c_str());
-    std::snprintf(info.device, sizeof info.device, "%s", model.traced.device().str().c_str());
+    std::snprintf(info.precision, sizeof info.precision, "%s", model.traced->precision().c_str());
+    std::snprintf(info.device, sizeof info.device, "%s", model.traced->device().str().c_str());
     info.width = found.width;
     info.max_length = model.rules.max_length;
     info.fixed_length = model.rules.fixed_length;
@@ -204,38 +224,52 @@ void fill_info(ferry_engine_model &model, const ProbeResult &found) {
     info.pads = true;
     info.equal_lengths_only = model.rules.equal_lengths_only;
     info.padding_affects_result = model.rules.padding_affects_result;
-    info.rows_per_token = model.traced.layout().rows_per_token;
+    info.rows_per_token = model.traced->layout().rows_per_token;
     unsigned threads = static_cast<unsigned>(model.threads_per_worker);
     // Two per accelerator: one prepares and collects while the other computes.
     info.suggested_workers =
-        model.traced.device().is_cpu() ? std::max(1u, core_count() / threads) : 2;
+        model.traced->device().is_cpu() ? std::max(1u, core_count() / threads) : 2;
+}
+
+void check_spec(const ferry_model_spec &spec) {
+    if (spec.vocabulary_size <= 0)
+        throw Failure(FERRY_BAD_DATA,
+                      "vocabulary_size %d: it must be known, so that no id overruns "
+                      "the model's tables",
+                      spec.vocabulary_size);
+}
+
+void take_findings(const ferry_model_spec &spec, const ProbeResult &found,
+                   ferry_engine_model &model) {
+    if (spec.width != 0 && spec.width != found.width)
+        throw Failure(FERRY_BAD_DATA, "the manifest says width %u, the trace gives %u", spec.width,
+                      found.width);
+    uint32_t wanted = spec.max_length != 0 ? spec.max_length : found.findings.longest;
+    model.rules = ferry_padding_decide(&found.findings, wanted);
+    fill_info(model, found);
+    model.limits = {spec.vocabulary_size, model.info.max_length, model.info.width,
+                    found.max_type_id, model.info.rows_per_token};
 }
 
 std::unique_ptr<ferry_engine_model> load(const ferry_model_spec &spec,
                                          const ferry_engine_options &options) {
-    set_up_process();
+    set_up_process(options);
+    check_spec(spec);
     c10::Device device = choose_device(options.device);
     int64_t started = ferry_clock_now();
-    auto model = std::make_unique<ferry_engine_model>(spec);
-    int64_t read = ferry_clock_now();
-    // Alone on the machine while it loads; workers set their own number.
-    at::set_num_threads(static_cast<int>(core_count()));
-    ProbeResult found = probe_on(device, model->traced, spec);
-    if (spec.width != 0 && spec.width != found.width)
-        throw Failure(FERRY_BAD_DATA, "the manifest says width %u, the trace gives %u", spec.width,
-                      found.width);
+    auto model = std::make_unique<ferry_engine_model>();
     model->threads_per_worker =
         options.threads_per_worker != 0 ? static_cast<int>(options.threads_per_worker) : 1;
-    model->rules = ferry_padding_decide(
-        &found.findings, spec.max_length != 0 ? spec.max_length : found.findings.longest);
-    fill_info(*model, found);
-    model->limits = {spec.vocabulary_size, model->info.max_length, model->info.width,
-                     found.max_type_id, model->info.rows_per_token};
+    // One thread, as later: more of them wait for each other, and on a busy machine for long.
+    at::set_num_threads(model->threads_per_worker);
+    take_findings(spec, load_and_probe(device, spec, *model), *model);
     float worst = GoldenProof(*model, spec).run();
     write_proof(model->info, model->rules, spec.golden_count, worst);
-    ferry_log(FERRY_LOG_INFO, "model '%s': read in %lld ms, probed and proven in %lld ms: %s",
-              spec.name, static_cast<long long>((read - started) / 1000000),
-              static_cast<long long>((ferry_clock_now() - read) / 1000000), model->info.proof);
+    ferry_log(
+        FERRY_LOG_INFO, "model '%s': loaded and proven on %s in %lld ms: %s", spec.name,
+        model->info.device,
+        static_cast<long long>((ferry_clock_now() - started) / FERRY_NANOSECONDS_PER_MILLISECOND),
+        model->info.proof);
     return model;
 }
 
@@ -282,8 +316,14 @@ static void torch_worker_free(ferry_engine_worker *worker) noexcept {
 
 static ferry_status torch_worker_run(ferry_engine_worker *worker, const ferry_batch *batch,
                                      ferry_batch_result *result, ferry_error *error) noexcept {
-    return ferry::guarded(FERRY_ENGINE, error,
-                          [&] { return ferry::run_checked(*worker, *batch, *result, error); });
+    ferry_status status = ferry::guarded(
+        FERRY_ENGINE, error, [&] { return ferry::run_checked(*worker, *batch, *result, error); });
+    // The model has passed its proof: what it does wrong now, it does wrong to this batch.
+    if (status != FERRY_BAD_DATA)
+        return status;
+    if (error != nullptr)
+        error->status = FERRY_ENGINE;
+    return FERRY_ENGINE;
 }
 
 static const ferry_engine torch_engine = {

@@ -69,6 +69,8 @@ static enum ferry_status open_mkl_path(struct ferry_error *error) {
 
 static enum ferry_status open_engine(const struct ferry_engine_options *options,
                                      struct ferry_error *error) {
+    if (options->log_level != 0)
+        ferry_log_set_level((enum ferry_log_level)options->log_level);
     keep_large_blocks();
     limit_shape_caches();
     enum ferry_status status = options->mkl_intel_path ? open_mkl_path(error) : FERRY_OK;

@@ -1,6 +1,7 @@
 #include "gpu/torch/trace_probe.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "gpu/golden_check.h"
 #include "gpu/torch/torch_errors.h"
@@ -30,18 +31,11 @@ class TraceProbe {
                                   : find_base();
         make_reference();
         result.width = static_cast<uint32_t>(reference_.front().size() / rows_of_first());
+        result.findings = find_what_varies();
+        const ferry_trace_findings &findings = result.findings;
+        cheap_shape_ = {1, rows_, findings.length_varies_padded ? 0 : base_.length};
         result.max_type_id = find_max_type_id();
         check_vocabulary();
-        ferry_trace_findings &findings = result.findings;
-        findings.batch = base_.batch;
-        findings.length = findings.longest = base_.length;
-        findings.batch_varies = may_vary_batch() && find_batch_varies();
-        rows_ = findings.batch_varies ? 1 : base_.batch;
-        if (!findings.batch_varies)
-            check_rows_independent();
-        if (may_vary_length())
-            find_length_varies(findings);
-        findings.padding_is_masked = findings.length_varies_padded || find_padding_is_masked();
         return result;
     }
 
@@ -112,46 +106,38 @@ class TraceProbe {
         return rows && worst_difference(expected, *rows) <= tolerance_;
     }
 
-    uint8_t find_max_type_id() {
-        if (bound_ != nullptr)
-            return bound_->max_type_id;
-        const std::vector<ferry_model_input> &inputs = model_.layout().inputs;
-        bool has_types = std::any_of(inputs.begin(), inputs.end(), [](const auto &input) {
-            return input.kind == FERRY_INPUT_TYPE_IDS;
-        });
-        if (!has_types)
-            return 1; // never reaches the trace
-        if (!exploring())
-            return 0;
-        ProbeSequence second_text = sequences_.front();
-        std::fill(second_text.type_ids.begin(), second_text.type_ids.end(), uint8_t{1});
-        return attempts_.run({second_text}, {1, base_.batch, base_.length}).has_value() ? 1 : 0;
+    ferry_trace_findings find_what_varies() {
+        ferry_trace_findings findings = {};
+        findings.batch = base_.batch;
+        findings.length = findings.longest = base_.length;
+        // One row is cheaper to try lengths with than a full batch, where it is allowed.
+        bool one_row_runs = may_vary_batch() &&
+                            equal({sequences_.back()}, {reference_.back()}, {1, 1, base_.length});
+        rows_ = one_row_runs ? 1 : base_.batch;
+        find_length_varies(findings);
+        findings.batch_varies = one_row_runs && find_batch_varies(findings);
+        if (!findings.batch_varies && rows_ != base_.batch) {
+            rows_ = base_.batch;
+            find_length_varies(findings);
+        }
+        if (!findings.batch_varies)
+            check_rows_independent();
+        findings.padding_is_masked = findings.length_varies_padded || find_padding_is_masked();
+        return findings;
     }
 
-    void check_vocabulary() {
-        int64_t table = model_.most_weight_rows();
-        if (table != 0 && table < spec_.vocabulary_size)
-            throw Failure(
-                FERRY_BAD_DATA,
-                "the manifest says vocabulary_size %d, but the largest table in the trace "
-                "has %lld rows",
-                spec_.vocabulary_size, static_cast<long long>(table));
-        if (!exploring())
-            return;
-        ProbeSequence last_id = sequences_.front();
-        last_id.ids.front() = spec_.vocabulary_size - 1;
-        if (!attempts_.run({last_id}, {1, base_.batch, base_.length}))
-            throw Failure(FERRY_BAD_DATA,
-                          "the manifest says vocabulary_size %d, but the trace fails at id %d: %s",
-                          spec_.vocabulary_size, spec_.vocabulary_size - 1,
-                          attempts_.last_error().text);
-    }
-
-    bool find_batch_varies() {
+    // Fewer rows are known to be right; now more of them, of several lengths.
+    bool find_batch_varies(const ferry_trace_findings &findings) {
         uint32_t more = base_.batch + 1;
-        return equal({sequences_.back()}, {reference_.back()}, {1, 1, base_.length}) &&
-               equal({sequences_.front()}, {reference_.front()}, {1, more, base_.length}) &&
-               equal(sequences_, reference_, {more, more, base_.length});
+        if (!findings.length_varies_padded)
+            return equal(sequences_, reference_, {more, more, base_.length});
+        std::vector<ProbeSequence> shorter(sequences_.begin(), std::prev(sequences_.end()));
+        if (shorter.empty())
+            shorter = sequences_;
+        ProbeRows expected(reference_.begin(),
+                           reference_.begin() + static_cast<std::ptrdiff_t>(shorter.size()));
+        return equal(shorter, expected, {more, more, 0}) &&
+               equal({shorter.front()}, {expected.front()}, {1, 8 * more, 0});
     }
 
     // The same sequences in other company, at the one batch size that there is.
@@ -165,17 +151,20 @@ class TraceProbe {
     }
 
     void find_length_varies(ferry_trace_findings &findings) {
+        findings.longest = base_.length;
+        findings.length_varies_padded = findings.length_varies_unpadded = false;
+        if (!may_vary_length())
+            return;
         std::optional<ProbeRows> alone = attempts_.run(sequences_, {1, rows_, 0});
         if (!alone)
             return;
-        if (worst_difference(reference_, *alone) <= tolerance_ &&
-            short_batches_are_equal(findings)) {
-            findings.length_varies_padded = true;
-            if (may_be_longer() && equal(sequences_, reference_, {1, rows_, wanted_length_}))
-                findings.longest = wanted_length_;
+        if (worst_difference(reference_, *alone) > tolerance_) {
+            findings.length_varies_unpadded = golden_rows_are_equal_unpadded(findings);
             return;
         }
-        findings.length_varies_unpadded = golden_rows_are_equal_unpadded(findings);
+        findings.length_varies_padded = true;
+        if (may_be_longer() && equal(sequences_, reference_, {1, rows_, wanted_length_}))
+            findings.longest = wanted_length_;
     }
 
     bool may_be_longer() const {
@@ -183,20 +172,6 @@ class TraceProbe {
                         : exploring()     ? wanted_length_
                                           : base_.length;
         return wanted_length_ > base_.length && wanted_length_ <= safe;
-    }
-
-    // Batch and length changed at the same time: several lengths padded to the longest of them, and
-    // more rows than the trace ever saw.
-    bool short_batches_are_equal(const ferry_trace_findings &findings) {
-        size_t several = std::max<size_t>(1, sequences_.size() - 1);
-        std::vector<ProbeSequence> mixed(sequences_.begin(),
-                                         sequences_.begin() + static_cast<std::ptrdiff_t>(several));
-        ProbeRows expected(reference_.begin(),
-                           reference_.begin() + static_cast<std::ptrdiff_t>(several));
-        if (!findings.batch_varies)
-            return equal(mixed, expected, {base_.batch, base_.batch, 0});
-        uint32_t many = 8 * base_.batch + 1;
-        return equal(mixed, expected, {static_cast<uint32_t>(several), many, 0});
     }
 
     // Padding changes this trace's answers, so they cannot prove other lengths; the original
@@ -225,6 +200,41 @@ class TraceProbe {
         return same;
     }
 
+    uint8_t find_max_type_id() {
+        if (bound_ != nullptr)
+            return bound_->max_type_id;
+        const std::vector<ferry_model_input> &inputs = model_.layout().inputs;
+        bool has_types = std::any_of(inputs.begin(), inputs.end(), [](const auto &input) {
+            return input.kind == FERRY_INPUT_TYPE_IDS;
+        });
+        if (!has_types)
+            return 1; // never reaches the trace
+        if (!exploring())
+            return 0;
+        ProbeSequence second_text = sequences_.front();
+        std::fill(second_text.type_ids.begin(), second_text.type_ids.end(), uint8_t{1});
+        return attempts_.run({second_text}, cheap_shape_).has_value() ? 1 : 0;
+    }
+
+    void check_vocabulary() {
+        int64_t table = model_.most_weight_rows();
+        if (table != 0 && table < spec_.vocabulary_size)
+            throw Failure(
+                FERRY_BAD_DATA,
+                "the manifest says vocabulary_size %d, but the largest table in the trace "
+                "has %lld rows",
+                spec_.vocabulary_size, static_cast<long long>(table));
+        if (!exploring())
+            return;
+        ProbeSequence last_id = sequences_.front();
+        last_id.ids.front() = spec_.vocabulary_size - 1;
+        if (!attempts_.run({last_id}, cheap_shape_))
+            throw Failure(FERRY_BAD_DATA,
+                          "the manifest says vocabulary_size %d, but the trace fails at id %d: %s",
+                          spec_.vocabulary_size, spec_.vocabulary_size - 1,
+                          attempts_.last_error().text);
+    }
+
     const TracedModel &model_;
     const ferry_model_spec &spec_;
     const ProbeResult *bound_;
@@ -234,6 +244,7 @@ class TraceProbe {
     uint32_t wanted_length_;
     uint32_t rows_ = 1; // of a tensor that carries one sequence
     TraceShape base_ = {};
+    ProbeShape cheap_shape_ = {}; // carries one sequence at least cost
     std::vector<ProbeSequence> sequences_;
     ProbeRows reference_; // of sequences_, at the base shape
 };

@@ -1,8 +1,8 @@
 #include "gpu/torch/traced_model.h"
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
-#include <optional>
 
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/script.h>
@@ -87,11 +87,11 @@ class MemoryFile : public caffe2::serialize::ReadAdapterInterface {
 // Loads share a registry of types that is not made for concurrent use.
 std::mutex load_mutex;
 
-torch::jit::Module load_module(const ferry_model_spec &spec) {
+torch::jit::Module load_module(const ferry_model_spec &spec, c10::Device device) {
     std::lock_guard<std::mutex> lock(load_mutex);
     try {
         auto file = std::make_shared<MemoryFile>(spec.file_bytes, spec.file_size);
-        torch::jit::Module module = torch::jit::load(std::move(file), c10::Device(c10::kCPU));
+        torch::jit::Module module = torch::jit::load(std::move(file), device);
         module.eval();
         return module;
     } catch (const std::bad_alloc &) {
@@ -109,9 +109,8 @@ torch::jit::Module load_module(const ferry_model_spec &spec) {
 
 } // namespace
 
-struct TracedModel::Modules {
-    torch::jit::Module current;
-    std::optional<torch::jit::Module> original; // while `current` is frozen
+struct TracedModel::Module {
+    torch::jit::Module traced;
 };
 
 namespace {
@@ -147,9 +146,10 @@ void check_arguments(const torch::jit::Module &module, const TraceLayout &layout
 
 } // namespace
 
-TracedModel::TracedModel(const ferry_model_spec &spec) : layout_(spec), device_(c10::kCPU) {
-    modules_ = std::make_unique<Modules>(Modules{load_module(spec), std::nullopt});
-    check_arguments(modules_->current, layout_);
+TracedModel::TracedModel(const ferry_model_spec &spec, c10::Device device)
+    : layout_(spec), device_(device) {
+    module_ = std::make_unique<Module>(Module{load_module(spec, device)});
+    check_arguments(module_->traced, layout_);
 }
 
 TracedModel::~TracedModel() = default;
@@ -177,7 +177,7 @@ c10::IValue element_of(const c10::IValue &output, size_t index) {
 
 at::Tensor TracedModel::forward(std::vector<c10::IValue> inputs) const {
     // get_method instead of Module::forward: that one copies keyword arguments, and is not const.
-    c10::IValue output = modules_->current.get_method("forward")(std::move(inputs));
+    c10::IValue output = module_->traced.get_method("forward")(std::move(inputs));
     c10::IValue element = element_of(output, layout_.output_index);
     if (!element.isTensor())
         throw Failure(FERRY_BAD_DATA, "output %u of the trace is %s, not a tensor",
@@ -185,35 +185,14 @@ at::Tensor TracedModel::forward(std::vector<c10::IValue> inputs) const {
     return std::move(element).toTensor();
 }
 
-void TracedModel::move_to(c10::Device device) {
-    modules_->current.to(device);
-    device_ = device;
-}
-
-void TracedModel::freeze() {
-    torch::jit::Module frozen = torch::jit::freeze(modules_->current);
-    modules_->original = std::move(modules_->current);
-    modules_->current = std::move(frozen);
-}
-
-void TracedModel::unfreeze() {
-    if (modules_->original)
-        modules_->current = *std::move(modules_->original);
-    modules_->original.reset();
-}
-
-void TracedModel::drop_original() {
-    modules_->original.reset();
-}
-
 std::string TracedModel::argument_name(size_t input) const {
     const auto &arguments =
-        modules_->current.get_method("forward").function().getSchema().arguments();
+        module_->traced.get_method("forward").function().getSchema().arguments();
     return input + 1 < arguments.size() ? arguments[input + 1].name() : "?";
 }
 
 std::string TracedModel::precision() const {
-    for (const at::Tensor &weights : modules_->current.parameters()) {
+    for (const at::Tensor &weights : module_->traced.parameters()) {
         if (weights.scalar_type() == at::kHalf)
             return "f16";
         if (weights.scalar_type() == at::kBFloat16)
@@ -226,7 +205,7 @@ std::string TracedModel::precision() const {
 
 int64_t TracedModel::most_weight_rows() const {
     int64_t most = 0;
-    for (const at::Tensor &weights : modules_->current.parameters())
+    for (const at::Tensor &weights : module_->traced.parameters())
         if (weights.dim() == 2)
             most = std::max(most, weights.size(0));
     return most;

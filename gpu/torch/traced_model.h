@@ -33,20 +33,14 @@ struct TraceLayout {
 class TracedModel {
   public:
     // Throws Failure(BAD_DATA) when the bytes are no TorchScript file or when the number of inputs
-    // is not the layout's. Loads to the CPU.
-    explicit TracedModel(const ferry_model_spec &spec);
+    // is not the layout's. Weights and the constants of the graph are loaded to the device.
+    TracedModel(const ferry_model_spec &spec, c10::Device device);
     ~TracedModel();
     TracedModel(const TracedModel &) = delete;
     TracedModel &operator=(const TracedModel &) = delete;
 
     // The output that the layout names, as it left the trace: any dtype, on the model's device.
     at::Tensor forward(std::vector<c10::IValue> inputs) const;
-
-    void move_to(c10::Device device);
-    // Replaces the module by one with its weights as constants; keeps the original for `unfreeze`.
-    void freeze();
-    void unfreeze();
-    void drop_original();
 
     const TraceLayout &layout() const {
         return layout_;
@@ -62,8 +56,8 @@ class TracedModel {
     int64_t most_weight_rows() const;
 
   private:
-    struct Modules;
-    std::unique_ptr<Modules> modules_;
+    struct Module; // keeps the large headers of libtorch out of this one
+    std::unique_ptr<Module> module_;
     TraceLayout layout_;
     c10::Device device_;
 };
