@@ -64,6 +64,9 @@ int main(int argument_count, char **arguments) {
     zmq_setsockopt(socket, ZMQ_SNDHWM, &none, sizeof none);
     zmq_setsockopt(socket, ZMQ_RCVHWM, &none, sizeof none);
     zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none);
+    int no_limit = 0; /* at a high-water mark this ROUTER would drop replies without a word */
+    zmq_setsockopt(socket, ZMQ_SNDHWM, &no_limit, sizeof no_limit);
+    zmq_setsockopt(socket, ZMQ_RCVHWM, &no_limit, sizeof no_limit);
     if (reply == NULL || socket == NULL || zmq_bind(socket, arguments[1]) != 0)
         fail(arguments[1]);
     while (!stop)
