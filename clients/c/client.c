@@ -339,7 +339,7 @@ static bool wait_until_finished(struct ferry_reply *reply) {
 enum ferry_status ferry_client_call(struct ferry_client *client,
                                     const struct ferry_client_request *request,
                                     struct ferry_reply **ret_reply, struct ferry_error *error) {
-    struct ferry_reply *reply;
+    struct ferry_reply *reply = NULL;
     enum ferry_status status = prepare(client, request, &reply, error);
     if (status != FERRY_OK)
         return status;
