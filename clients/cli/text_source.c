@@ -125,14 +125,14 @@ enum text_result text_source_next(struct text_source *source, struct ferry_clien
 /* Moves what is left to the front; of a line that is too long nothing is kept. */
 static void make_room(struct text_source *source) {
     size_t left = source->bytes.size - source->begin;
+    source->scanned -= source->begin;
     if (left > LONGEST_LINE) {
         source->skipping_line = true;
-        left = 0;
+        source->scanned = left = 0;
     } else if (left > 0 && source->begin > 0) {
         memmove(source->bytes.data, source->bytes.data + source->begin, left);
     }
     source->bytes.size = left;
-    source->scanned = left;
     source->begin = 0;
 }
 

@@ -31,6 +31,7 @@ struct text_stream {
     size_t oldest, used;       /* used counts the slot that is being filled only once it is sent */
     uint64_t next_index;
     bool input_ended;
+    bool needs_read; /* the source has handed out all it has read */
     uint64_t failed_texts;
     struct ferry_error first_failure;
 };
@@ -83,6 +84,7 @@ static enum ferry_status take_texts(struct text_stream *stream, struct ferry_err
         struct ferry_error line_error;
         enum text_result result = text_source_next(&stream->source, &item, &line_error);
         stream->input_ended = result == TEXT_AT_END;
+        stream->needs_read = result == TEXT_NOT_YET;
         if (result == TEXT_NOT_YET)
             return FERRY_OK;
         if (result == TEXT_AT_END)
@@ -186,7 +188,7 @@ static enum ferry_status put_finished(struct text_stream *stream, struct ferry_e
 /* ---- the loop ---- */
 
 static bool wants_input(const struct text_stream *stream) {
-    return stream->source.arguments == NULL && !stream->input_ended && has_free_slot(stream);
+    return stream->needs_read && has_free_slot(stream);
 }
 
 static enum ferry_status wait_and_read(struct text_stream *stream, struct ferry_error *error) {
@@ -214,10 +216,9 @@ static enum ferry_status run(struct text_stream *stream, struct ferry_error *err
             return status;
         if (stream->input_ended && stream->used == 0)
             return FERRY_OK;
-        bool can_go_on = stream->used > 0 && slot_at(stream, 0)->is_done;
-        bool has_argument =
-            stream->source.arguments != NULL && !stream->input_ended && has_free_slot(stream);
-        if (!can_go_on && !has_argument)
+        bool has_more_texts =
+            !stream->input_ended && !stream->needs_read && has_free_slot(stream);
+        if (!has_more_texts)
             status = wait_and_read(stream, error);
         if (status != FERRY_OK)
             return status;
