@@ -4,6 +4,13 @@
 
 #include "base/utf8.h"
 
+static void name_value(struct ferry_wire_value *value, const struct ferry_msgpack_token *key) {
+    size_t size = key->size < sizeof value->name ? key->size : sizeof value->name - 1;
+    for (size_t i = 0; i < size; i++)
+        value->name[i] = key->data[i] > 0x20 && key->data[i] < 0x7f ? (char)key->data[i] : '?';
+    value->name[size] = '\0';
+}
+
 enum ferry_status ferry_wire_each_pair(const struct ferry_wire_value *map,
                                        ferry_wire_pair_handler *handler, void *context,
                                        struct ferry_error *error) {
@@ -21,8 +28,10 @@ enum ferry_status ferry_wire_each_pair(const struct ferry_wire_value *map,
         if (status == FERRY_OK && key.type != FERRY_MSGPACK_STR)
             status =
                 ferry_fail(error, FERRY_BAD_DATA, "reply: %s: a key must be a string", map->name);
-        if (status == FERRY_OK)
-            status = handler(context, &key, &value, error);
+        if (status != FERRY_OK)
+            return status;
+        name_value(&value, &key);
+        status = handler(context, &key, &value, error);
         if (status == FERRY_OK)
             status = ferry_wire_next_element(&value, error);
         if (status != FERRY_OK)

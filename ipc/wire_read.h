@@ -6,13 +6,15 @@
 #include "base/arena.h"
 #include "ipc/msgpack_reader.h"
 
+enum { FERRY_WIRE_VALUE_NAME_BYTES = 24 };
+
 /* One value of the reply: where it begins, and what to call it in an error text. */
 struct ferry_wire_value {
     struct ferry_msgpack_reader reader;
-    const char *name;
+    char name[FERRY_WIRE_VALUE_NAME_BYTES]; /* the key, cut and made printable */
 };
 
-/* Called for each pair of a map, with the value named like the map; handlers skip a key that they
+/* Called for each pair of a map; handlers skip a key that they
  * do not know by returning FERRY_OK. */
 typedef enum ferry_status ferry_wire_pair_handler(void *context,
                                                   const struct ferry_msgpack_token *key,
