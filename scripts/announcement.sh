@@ -4,7 +4,7 @@
 
 declare -A PACKAGES_DOWNLOAD=([try]=110 [check]=190) PACKAGES_DISK=([try]=430 [check]=830)
 declare -A PYTHON_DOWNLOAD=([try]=2830 [check]=80) PYTHON_DISK=([try]=4700 [check]=300)
-declare -A BUILD_DISK=([try]=350 [check]=2000)
+declare -A BUILD_DISK=([try]=250 [check]=2000)
 # pip keeps a wheel until it is unpacked; the largest has 540 MB.
 PYTHON_TEMPORARY=600
 

@@ -100,6 +100,7 @@ release_steps() {
     section "release build"
     build_preset release build -DFERRY_BUILD_TESTS=ON || return
     run_ctest release build
+    run_pytest unit tests/unit build
     run_pytest parity tests/parity build
     run_pytest integration tests/integration build
 }
