@@ -276,15 +276,14 @@ static enum ferry_status set_options(struct ferry_server_endpoint *endpoint,
     int64_t max_bytes = (int64_t)endpoint->max_request_bytes;
     if (max_bytes < answerable_bytes)
         max_bytes = answerable_bytes;
-    bool all = set_int(socket, ZMQ_ROUTER_MANDATORY, 1) &&
-               set_int(socket, ZMQ_SNDHWM, QUEUE_MESSAGES) &&
-               set_int(socket, ZMQ_RCVHWM, QUEUE_MESSAGES) && set_int(socket, ZMQ_LINGER, 0) &&
-               set_int(socket, ZMQ_IPV6, 1) && set_int(socket, ZMQ_BACKLOG, 4096) &&
-               set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
-               set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
-               set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS) &&
-               set_int(socket, ZMQ_HEARTBEAT_TTL, 3 * HEARTBEAT_MS) &&
-               zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0;
+    bool all =
+        set_int(socket, ZMQ_ROUTER_MANDATORY, 1) && set_int(socket, ZMQ_SNDHWM, QUEUE_MESSAGES) &&
+        set_int(socket, ZMQ_RCVHWM, QUEUE_MESSAGES) && set_int(socket, ZMQ_LINGER, 0) &&
+        set_int(socket, ZMQ_BACKLOG, 4096) && set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
+        set_int(socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
+        set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS) &&
+        set_int(socket, ZMQ_HEARTBEAT_TTL, 3 * HEARTBEAT_MS) &&
+        zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes) == 0;
     if (!all)
         return fail_zmq(error, "set the options of", "the ROUTER socket");
     return FERRY_OK;
@@ -313,8 +312,9 @@ static enum ferry_status bind_one(struct ferry_server_endpoint *endpoint, const 
     if (status != FERRY_OK)
         return status;
     endpoint->listen_count++;
+    bool ipv6 = strchr(address.zmq, '[') != NULL; /* always set, it would rewrite IPv4 addresses */
     if (!set_int(endpoint->socket, ZMQ_USE_FD, listener->fd) ||
-        zmq_bind(endpoint->socket, address.zmq) != 0)
+        !set_int(endpoint->socket, ZMQ_IPV6, ipv6) || zmq_bind(endpoint->socket, address.zmq) != 0)
         return fail_zmq(error, "listen on", name);
     listener->fd = -1; /* libzmq closes it */
     char *bound = endpoint->addresses[index];
