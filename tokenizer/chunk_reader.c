@@ -12,12 +12,13 @@ enum {
 };
 
 struct chunk {
-    size_t begin, end;
+    uint32_t begin, size;
     struct ferry_cache_key key;
 };
 
 /* Goes over [at, end) block by block. */
 struct chunk_scanner {
+    const struct ferry_word_cache *cache;
     const char *text;
     size_t text_size; /* bytes that may be read */
     size_t at, end;
@@ -26,7 +27,7 @@ struct chunk_scanner {
 };
 
 /* 64 bytes at scanner->at as a mask; what lies behind the end counts as white space. */
-static uint64_t scan_block(const struct chunk_scanner *scanner) {
+static inline uint64_t scan_block(const struct chunk_scanner *scanner) {
     size_t left = scanner->end - scanner->at;
     if (left >= FERRY_SCAN_BYTES)
         return ferry_scan_whitespace(scanner->text + scanner->at);
@@ -41,87 +42,95 @@ static uint64_t scan_block(const struct chunk_scanner *scanner) {
     return ferry_scan_whitespace(padded);
 }
 
-/* Adds the chunks that end in the next block; returns how many there are then. */
-static size_t scan_chunks(struct chunk_scanner *scanner, struct chunk *chunks, size_t count) {
-    uint64_t space = scan_block(scanner);
-    uint64_t was_space = scanner->is_open ? 0 : 1;
-    uint64_t changes = space ^ (space << 1 | was_space);
-    while (changes) {
-        size_t place = scanner->at + (size_t)__builtin_ctzll(changes);
-        changes &= changes - 1;
-        if (scanner->is_open) {
-            chunks[count].begin = scanner->open_begin;
-            chunks[count++].end = place;
-        }
-        scanner->open_begin = place;
-        scanner->is_open = !scanner->is_open;
-    }
-    scanner->at += FERRY_SCAN_BYTES;
-    if (scanner->at >= scanner->end && scanner->is_open) {
-        chunks[count].begin = scanner->open_begin;
-        chunks[count++].end = scanner->end;
-        scanner->is_open = false;
-    }
-    return count;
-}
-
-/* Makes the key and asks for the cache line where it may be. */
-static void prepare(const struct ferry_word_cache *cache, const struct chunk_scanner *scanner,
-                    struct chunk *chunk) {
-    size_t size = chunk->end - chunk->begin;
-    const char *bytes = scanner->text + chunk->begin;
+/* Makes the key of a chunk and asks for the cache line where it may be. */
+static inline void prepare(const struct chunk_scanner *scanner, struct chunk *chunk, size_t begin,
+                           size_t end) {
+    size_t size = end - begin;
+    const char *bytes = scanner->text + begin;
     char padded[KEY_BYTES] = {0};
+    chunk->begin = (uint32_t)begin;
+    chunk->size = (uint32_t)size;
     if (size > FERRY_CACHE_SHORT_BYTES) {
-        if (size <= FERRY_CACHE_LONG_BYTES)
-            chunk->key.hash = ferry_cache_long_hash(bytes, size);
-        __builtin_prefetch(ferry_cache_index_bucket(cache, chunk->key.hash));
+        if (size > FERRY_CACHE_LONG_BYTES)
+            return;
+        chunk->key.hash = ferry_cache_long_hash(bytes, size);
+        __builtin_prefetch(ferry_cache_index_bucket(scanner->cache, chunk->key.hash));
         return;
     }
-    if (scanner->text_size - chunk->begin < KEY_BYTES) {
+    if (scanner->text_size - begin < KEY_BYTES) {
         memcpy(padded, bytes, size);
         bytes = padded;
     }
     chunk->key = ferry_cache_short_key(bytes, size);
-    __builtin_prefetch(ferry_cache_bucket(cache, chunk->key.hash));
+    __builtin_prefetch(ferry_cache_home(scanner->cache, chunk->key.hash));
+}
+
+/* Adds the chunks that end in the next block; returns how many there are then. */
+static inline size_t scan_chunks(struct chunk_scanner *scanner, struct chunk *chunks,
+                                 size_t count) {
+    uint64_t space = scan_block(scanner);
+    uint64_t after_space = space << 1 | !scanner->is_open;
+    uint64_t begins = ~space & after_space, ends = space & ~after_space;
+    size_t begin = scanner->open_begin;
+    if (!scanner->is_open && begins) {
+        begin = scanner->at + (size_t)__builtin_ctzll(begins);
+        begins &= begins - 1;
+    }
+    for (; ends; ends &= ends - 1) {
+        prepare(scanner, &chunks[count++], begin, scanner->at + (size_t)__builtin_ctzll(ends));
+        if (begins)
+            begin = scanner->at + (size_t)__builtin_ctzll(begins);
+        begins &= begins - 1;
+    }
+    scanner->at += FERRY_SCAN_BYTES;
+    scanner->open_begin = begin;
+    scanner->is_open = !(space >> 63);
+    if (scanner->at >= scanner->end && scanner->is_open)
+        prepare(scanner, &chunks[count++], begin, scanner->end);
+    return count;
 }
 
 static enum ferry_status read_chunk(struct text_reader *reader, const struct chunk *chunk) {
-    size_t at = chunk->begin, before = reader->run->count;
-    enum ferry_status status = ferry_read_words(reader, &at, chunk->end);
+    size_t at = chunk->begin, end = at + chunk->size, before = reader->run->count;
+    enum ferry_status status = ferry_read_words(reader, &at, end);
     if (status == FERRY_OK && !ferry_reader_is_done(reader))
         status = ferry_finish_words(reader);
     reader->furthest = at;
     if (status == FERRY_OK && !ferry_reader_is_done(reader))
         ferry_cache_put(&reader->session->cache, &chunk->key, reader->text + chunk->begin,
-                        chunk->end - chunk->begin, reader->run->ids + before,
-                        reader->run->count - before);
+                        chunk->size, reader->run->ids + before, reader->run->count - before);
     return status;
 }
 
-/* Appends the ids of a chunk that is in the cache. */
-static bool append_cached(struct text_reader *reader, const struct chunk *chunk) {
-    const struct ferry_word_cache *cache = &reader->session->cache;
+static bool append_long(struct text_reader *reader, const struct chunk *chunk) {
     struct ferry_token_run *run = reader->run;
-    size_t size = chunk->end - chunk->begin;
-    int32_t *target = run->ids + run->count;
-    if (size <= FERRY_CACHE_SHORT_BYTES) {
-        const struct ferry_short_entry *found = ferry_cache_find_short(cache, &chunk->key);
-        if (found) {
-            uint32_t first = (uint32_t)found->ids[0];
-            memcpy(target, found->ids, sizeof found->ids);
-            target[0] = (int32_t)(first & ((1U << FERRY_CACHE_COUNT_SHIFT) - 1));
-            run->count += first >> FERRY_CACHE_COUNT_SHIFT;
-            return true;
-        }
-    }
-    if (size > FERRY_CACHE_LONG_BYTES)
+    if (chunk->size > FERRY_CACHE_LONG_BYTES)
         return false;
-    const struct ferry_long_entry *found =
-        ferry_cache_find_long(cache, chunk->key.hash, reader->text + chunk->begin, size);
+    const struct ferry_long_entry *found = ferry_cache_find_long(
+        &reader->session->cache, chunk->key.hash, reader->text + chunk->begin, chunk->size);
     if (!found)
         return false;
-    memcpy(target, found->ids, found->count * sizeof *target);
+    memcpy(run->ids + run->count, found->ids, found->count * sizeof *found->ids);
     run->count += found->count;
+    return true;
+}
+
+/* Appends the ids of a chunk that is in the cache; there is room for them. */
+static inline bool append_cached(struct text_reader *reader, const struct chunk *chunk) {
+    if (chunk->size > FERRY_CACHE_SHORT_BYTES)
+        return append_long(reader, chunk);
+    const struct ferry_short_entry *found =
+        ferry_cache_find_short(&reader->session->cache, &chunk->key);
+    if (!found)
+        return false;
+    struct ferry_token_run *run = reader->run;
+    int32_t *target = run->ids + run->count;
+    uint32_t first = (uint32_t)found->ids[0], count = first >> FERRY_CACHE_COUNT_SHIFT;
+    if (count == FERRY_CACHE_IS_LONG)
+        return append_long(reader, chunk);
+    memcpy(target, found->ids, sizeof found->ids);
+    target[0] = (int32_t)(first & ((1U << FERRY_CACHE_COUNT_SHIFT) - 1));
+    run->count += count;
     return true;
 }
 
@@ -133,7 +142,7 @@ static enum ferry_status consume(struct text_reader *reader, const struct chunk 
             !ferry_token_run_reserve(run, FERRY_CACHE_LONG_IDS + 1))
             return ferry_reader_fail_memory(reader);
         if (append_cached(reader, &chunks[at])) {
-            reader->furthest = chunks[at].end;
+            reader->furthest = chunks[at].begin + chunks[at].size;
         } else {
             enum ferry_status status = read_chunk(reader, &chunks[at]);
             if (status != FERRY_OK)
@@ -146,15 +155,14 @@ static enum ferry_status consume(struct text_reader *reader, const struct chunk 
 }
 
 enum ferry_status ferry_read_chunks(struct text_reader *reader, size_t *at, size_t end) {
-    struct chunk_scanner scanner = {reader->text, reader->size, *at, end, *at, false};
+    struct chunk_scanner scanner = {
+        &reader->session->cache, reader->text, reader->size, *at, end, *at, false};
     struct chunk chunks[BATCH + CHUNKS_OF_BLOCK];
     enum ferry_status status = FERRY_OK;
     while (scanner.at < end && status == FERRY_OK && !ferry_reader_is_done(reader)) {
         size_t count = 0;
         while (scanner.at < end && count < BATCH)
             count = scan_chunks(&scanner, chunks, count);
-        for (size_t chunk = 0; chunk < count; chunk++)
-            prepare(&reader->session->cache, &scanner, &chunks[chunk]);
         status = consume(reader, chunks, count);
     }
     *at = ferry_reader_is_done(reader) ? reader->furthest : end;

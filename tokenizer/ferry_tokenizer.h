@@ -72,7 +72,7 @@ const char *ferry_tokenizer_token_text(const struct ferry_tokenizer *tokenizer, 
 int32_t ferry_tokenizer_token_id(const struct ferry_tokenizer *tokenizer, const char *text,
                                  size_t size);
 
-/* word_cache_bytes: bound of the session's word cache; 0 chooses the default (8 MiB).
+/* word_cache_bytes: bound of the session's word cache; 0 chooses the default (16 MiB).
  * The tokenizer must outlive the session. */
 FERRY_MUST_CHECK enum ferry_status
 ferry_tokenizer_session_create(const struct ferry_tokenizer *tokenizer, size_t word_cache_bytes,

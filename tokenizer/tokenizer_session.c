@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { TEXT_BYTES_LIMIT = INT32_MAX, DEFAULT_CACHE_BYTES = 8 << 20 };
+enum { TEXT_BYTES_LIMIT = INT32_MAX, DEFAULT_CACHE_BYTES = 16 << 20 };
 
 enum ferry_status ferry_tokenizer_session_create(const struct ferry_tokenizer *tokenizer,
                                                  size_t word_cache_bytes,

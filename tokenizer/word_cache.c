@@ -46,11 +46,11 @@ enum ferry_status ferry_word_cache_init(struct ferry_word_cache *cache, size_t b
     if (!map_memory(cache, bytes, &begin))
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for a word cache of %zu bytes",
                           bytes);
-    size_t bucket_size = 2 * sizeof(struct ferry_short_entry);
     size_t index_bucket_size = FERRY_CACHE_INDEX_WAYS * sizeof(uint64_t);
-    cache->bucket_bits = bits_below(bytes / 2 / bucket_size);
+    cache->entry_bits = bits_below(bytes / 2 / sizeof *cache->entries);
     cache->index_bits = bits_below(bytes / 8 / index_bucket_size);
-    size_t entries_size = bucket_size << cache->bucket_bits;
+    size_t entries = ((size_t)1 << cache->entry_bits) + FERRY_CACHE_PROBES;
+    size_t entries_size = entries * sizeof *cache->entries;
     size_t index_size = index_bucket_size << cache->index_bits;
     cache->entries = (struct ferry_short_entry *)(void *)begin;
     cache->index = (uint64_t *)(void *)(begin + entries_size);
@@ -85,16 +85,21 @@ const struct ferry_long_entry *ferry_cache_find_long(const struct ferry_word_cac
 }
 
 static void put_short(struct ferry_word_cache *cache, const struct ferry_cache_key *key,
-                      const int32_t *ids, size_t count) {
-    struct ferry_short_entry *bucket = ferry_cache_bucket(cache, key->hash);
-    struct ferry_short_entry *entry = &bucket[0];
-    if (entry->high != 0) /* the older of two gives way */
-        bucket[1] = bucket[0];
+                      const int32_t *ids, size_t count, int32_t shown_count) {
+    struct ferry_short_entry *home = ferry_cache_home(cache, key->hash);
+    unsigned probe = 0;
+    while (probe < FERRY_CACHE_PROBES && home[probe].high != 0 &&
+           (home[probe].low != key->low || home[probe].high != key->high))
+        probe++;
+    if (probe == FERRY_CACHE_PROBES)
+        probe = cache->next_victim++ % FERRY_CACHE_PROBES;
+    struct ferry_short_entry *entry = &home[probe];
     entry->low = key->low;
     entry->high = key->high;
     memset(entry->ids, 0, sizeof entry->ids);
-    memcpy(entry->ids, ids, count * sizeof *ids);
-    entry->ids[0] |= (int32_t)count << FERRY_CACHE_COUNT_SHIFT;
+    if (count > 0)
+        memcpy(entry->ids, ids, count * sizeof *ids);
+    entry->ids[0] |= shown_count << FERRY_CACHE_COUNT_SHIFT;
 }
 
 static void put_long(struct ferry_word_cache *cache, uint64_t hash, const char *bytes, size_t size,
@@ -111,7 +116,7 @@ static void put_long(struct ferry_word_cache *cache, uint64_t hash, const char *
     while (way < FERRY_CACHE_INDEX_WAYS && bucket[way] != 0)
         way++;
     if (way == FERRY_CACHE_INDEX_WAYS)
-        way = cache->next_way++ % FERRY_CACHE_INDEX_WAYS;
+        way = cache->next_victim++ % FERRY_CACHE_INDEX_WAYS;
     struct ferry_long_entry *entry = entry_at(cache, cache->arena_used);
     entry->size = (uint8_t)size;
     entry->count = (uint8_t)count;
@@ -123,8 +128,12 @@ static void put_long(struct ferry_word_cache *cache, uint64_t hash, const char *
 
 void ferry_cache_put(struct ferry_word_cache *cache, const struct ferry_cache_key *key,
                      const char *bytes, size_t size, const int32_t *ids, size_t count) {
-    if (size <= FERRY_CACHE_SHORT_BYTES && count <= FERRY_CACHE_SHORT_IDS)
-        put_short(cache, key, ids, count);
-    else if (size <= FERRY_CACHE_LONG_BYTES && count <= FERRY_CACHE_LONG_IDS)
+    bool is_short = size <= FERRY_CACHE_SHORT_BYTES;
+    if (is_short && count <= FERRY_CACHE_SHORT_IDS) {
+        put_short(cache, key, ids, count, (int32_t)count);
+    } else if (size <= FERRY_CACHE_LONG_BYTES && count <= FERRY_CACHE_LONG_IDS) {
         put_long(cache, key->hash, bytes, size, ids, count);
+        if (is_short)
+            put_short(cache, key, NULL, 0, FERRY_CACHE_IS_LONG);
+    }
 }

@@ -1,10 +1,10 @@
 /* A session's memory of what pieces of raw text become. Bounded; old entries give way to new ones.
  *
- * Pieces of up to 15 bytes with up to four ids lie in buckets of two entries, one cache line each:
- * the key is the piece itself with its length in the last byte, so that one comparison of 16 bytes
- * is exact. Longer ones, up to 255 bytes and ids, lie one after another in an arena behind an index
- * of hashes; when the arena is full it starts anew. All of it begins as zero pages, so that a
- * session that reads little costs little. One thread. */
+ * Pieces of up to 15 bytes with up to four ids lie in an open-addressing table of two entries a
+ * cache line: the key is the piece itself with its length in the last byte, so that one comparison
+ * of 16 bytes is exact. Longer ones, up to 255 bytes and ids, lie one after another in an arena
+ * behind an index of hashes; when the arena is full it starts anew. All of it begins as zero pages,
+ * so that a session that reads little costs little. One thread. */
 #ifndef FERRY_WORD_CACHE_H
 #define FERRY_WORD_CACHE_H
 
@@ -20,7 +20,9 @@ enum {
     FERRY_CACHE_SHORT_IDS = 4,
     FERRY_CACHE_LONG_BYTES = 255,
     FERRY_CACHE_LONG_IDS = 255,
+    FERRY_CACHE_PROBES = 8,     /* entries in a row where a short piece may be */
     FERRY_CACHE_INDEX_WAYS = 8, /* entries of a bucket of the index: one cache line */
+    FERRY_CACHE_IS_LONG = 0x7F, /* instead of a number of ids: they lie with the long pieces */
     FERRY_CACHE_COUNT_SHIFT =
         24, /* ids are below 1 << 24: the number of ids stands above the first */
 };
@@ -40,13 +42,13 @@ struct ferry_long_entry {
 struct ferry_word_cache {
     char *memory; /* owned mapping */
     size_t memory_size;
-    struct ferry_short_entry *entries; /* buckets of two */
-    unsigned bucket_bits;
+    struct ferry_short_entry *entries; /* 1 << entry_bits, and probes beyond */
+    unsigned entry_bits;
     uint64_t *index; /* buckets of eight: upper half of the hash, then offset into the arena */
     unsigned index_bits;
     char *arena;
     uint32_t arena_size, arena_used;
-    uint32_t next_way; /* which entry of a full bucket gives way */
+    uint32_t next_victim; /* which entry gives way where all are taken */
 };
 
 /* A piece of text ready to be looked up. */
@@ -97,9 +99,10 @@ static inline uint64_t ferry_cache_long_hash(const char *bytes, size_t size) {
     return hash ^ hash >> 29;
 }
 
-static inline struct ferry_short_entry *ferry_cache_bucket(const struct ferry_word_cache *cache,
-                                                           uint64_t hash) {
-    return &cache->entries[(hash >> (64 - cache->bucket_bits)) * 2];
+/* Where a short piece is looked for first. */
+static inline struct ferry_short_entry *ferry_cache_home(const struct ferry_word_cache *cache,
+                                                         uint64_t hash) {
+    return &cache->entries[hash >> (64 - cache->entry_bits)];
 }
 
 static inline uint64_t *ferry_cache_index_bucket(const struct ferry_word_cache *cache,
@@ -111,11 +114,13 @@ static inline uint64_t *ferry_cache_index_bucket(const struct ferry_word_cache *
 /* NULL when it is not there. */
 static inline const struct ferry_short_entry *
 ferry_cache_find_short(const struct ferry_word_cache *cache, const struct ferry_cache_key *key) {
-    const struct ferry_short_entry *entry = ferry_cache_bucket(cache, key->hash);
-    if (entry[0].low == key->low && entry[0].high == key->high)
-        return &entry[0];
-    if (entry[1].low == key->low && entry[1].high == key->high)
-        return &entry[1];
+    const struct ferry_short_entry *entry = ferry_cache_home(cache, key->hash);
+    for (unsigned probe = 0; probe < FERRY_CACHE_PROBES; probe++, entry++) {
+        if (((entry->low ^ key->low) | (entry->high ^ key->high)) == 0)
+            return entry;
+        if (entry->high == 0)
+            return NULL; /* empty: nothing lies behind it */
+    }
     return NULL;
 }
 
