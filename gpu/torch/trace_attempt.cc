@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
-#include <deque>
 
 #include "gpu/torch/torch_errors.h"
 
@@ -13,14 +12,15 @@ std::optional<ProbeRows> TraceAttempts::run(const std::vector<ProbeSequence> &se
                                             const ProbeShape &shape) {
     try {
         return run_probe(runner_, sequences, shape);
+    } catch (const Failure &failure) { // BatchRunner did not like the output
+        last_error_ = failure.error();
+        output_was_wrong_ = true;
     } catch (...) {
-        ferry_error error = {};
-        ferry_status status = fail_with_current_exception(FERRY_BAD_DATA, &error);
-        if (status != FERRY_BAD_DATA)
-            throw Failure(error);
-        last_error_ = error;
-        return std::nullopt;
+        if (fail_with_current_exception(FERRY_BAD_DATA, &last_error_) != FERRY_BAD_DATA)
+            throw Failure(last_error_);
+        output_was_wrong_ = false;
     }
+    return std::nullopt;
 }
 
 bool TraceAttempts::runs(const TraceShape &shape) {
@@ -51,39 +51,46 @@ std::vector<uint32_t> numbers_in(const char *text) {
     return numbers;
 }
 
+// Shapes to try, each once: those that change least of the first shape, then those that an error
+// text named, then in the order they came.
 class ShapeQueue {
   public:
     ShapeQueue(const TraceShape &first, bool keep) : keep_(keep), first_(first) {}
 
-    void push(uint32_t batch, uint32_t length, bool front) {
+    void push(uint32_t batch, uint32_t length, bool named) {
         TraceShape shape = {keep_ && first_.batch != 0 ? first_.batch : batch,
                             keep_ && first_.length != 0 ? first_.length : length};
-        auto same = [&](const TraceShape &other) {
-            return other.batch == shape.batch && other.length == shape.length;
+        auto same = [&](const Entry &other) {
+            return other.shape.batch == shape.batch && other.shape.length == shape.length;
         };
         if (shape.batch == 0 || shape.length == 0 || shape.batch * shape.length > largest_area ||
-            std::any_of(seen_.begin(), seen_.end(), same))
+            std::any_of(entries_.begin(), entries_.end(), same))
             return;
-        seen_.push_back(shape);
-        if (front)
-            waiting_.push_front(shape);
-        else
-            waiting_.push_back(shape);
+        unsigned changed = (first_.batch != 0 && shape.batch != first_.batch) +
+                           (first_.length != 0 && shape.length != first_.length);
+        entries_.push_back({shape, 2 * changed + (named ? 0 : 1), false});
     }
 
     std::optional<TraceShape> next() {
-        if (waiting_.empty() || taken_++ == most_attempts)
+        auto better = [](const Entry &left, const Entry &right) {
+            return left.taken != right.taken ? right.taken : left.cost < right.cost;
+        };
+        auto best = std::min_element(entries_.begin(), entries_.end(), better);
+        if (best == entries_.end() || best->taken || taken_++ == most_attempts)
             return std::nullopt;
-        TraceShape shape = waiting_.front();
-        waiting_.pop_front();
-        return shape;
+        best->taken = true;
+        return best->shape;
     }
 
   private:
+    struct Entry {
+        TraceShape shape;
+        unsigned cost;
+        bool taken;
+    };
     bool keep_;
     TraceShape first_;
-    std::vector<TraceShape> seen_;
-    std::deque<TraceShape> waiting_;
+    std::vector<Entry> entries_;
     size_t taken_ = 0;
 };
 
@@ -98,10 +105,12 @@ std::optional<TraceShape> TraceAttempts::search(const TraceShape &first, bool ke
     while (std::optional<TraceShape> shape = queue.next()) {
         if (runs(*shape))
             return shape;
-        for (uint32_t number : numbers_in(last_error_.text)) {
-            queue.push(number, shape->length, true);
+        // Another length is more likely than another batch.
+        std::vector<uint32_t> numbers = numbers_in(last_error_.text);
+        for (uint32_t number : numbers)
             queue.push(shape->batch, number, true);
-        }
+        for (uint32_t number : numbers)
+            queue.push(number, shape->length, true);
     }
     return std::nullopt;
 }

@@ -32,11 +32,16 @@ class TraceAttempts {
     const ferry_error &last_error() const {
         return last_error_;
     }
+    // The trace ran and its output did not fit the layout.
+    bool output_was_wrong() const {
+        return output_was_wrong_;
+    }
 
   private:
     BatchRunner &runner_;
     const ferry_model_spec &spec_;
     ferry_error last_error_ = {};
+    bool output_was_wrong_ = false;
 };
 
 } // namespace ferry

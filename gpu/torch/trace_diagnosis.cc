@@ -104,18 +104,21 @@ std::string list_given(const TracedModel &model, const std::vector<at::Tensor> &
 ferry_error diagnose_trace(const TracedModel &model, const ferry_model_spec &spec,
                            BatchRunner &runner, TraceAttempts &attempts, const TraceShape &given) {
     const ferry_error cause = attempts.last_error();
+    const bool inputs_fit = attempts.output_was_wrong();
     c10::InferenceMode inference;
     ProbeBatch probe;
     probe.add(make_probe_sequence(spec, given.length, 1));
     std::vector<at::Tensor> inputs =
         runner.make_inputs(probe.view(), {0, 1, given.batch, given.length});
     ferry_error error = {};
-    if (find_wrong_input(model, inputs, &error))
+    if (!inputs_fit && find_wrong_input(model, inputs, &error))
         return error;
     const std::string listed = list_given(model, inputs);
     inputs.clear(); // the search reuses the buffers that these look into
     if (find_right_shape(model, attempts, given, &error))
         return error;
+    if (inputs_fit)
+        return cause;
     ferry_fail(&error, FERRY_BAD_DATA, "the trace does not run with its inputs as given, %s: %s",
                listed.c_str(), cause.text);
     return error;

@@ -93,7 +93,7 @@ class TraceProbe {
         reference_ = std::move(*rows);
         if (worst_difference(reference_, reference_) > 0)
             throw Failure(FERRY_BAD_DATA,
-                          "the trace's answer holds values that are not finite numbers");
+                          "the trace's answer is not finite (NaN or infinity)");
     }
 
     size_t rows_of_first() const {
