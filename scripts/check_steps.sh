@@ -35,7 +35,10 @@ check_shell() {
     shellcheck -x -S warning try check .ci/run
 }
 
-check_python() { our_files py | xargs -r "$PYTHON_ENVIRONMENT/bin/python" -m compileall -q; }
+check_python() {
+    { our_files py && echo tools/export/ferry-export; } |
+        xargs "$PYTHON_ENVIRONMENT/bin/python" -m black --quiet --check --diff --line-length 100
+}
 
 # clang-tidy reads the commands of the release build; only what that build compiles can be checked.
 check_tidy() {
@@ -48,7 +51,7 @@ static_steps() {
     section "style and structure"
     single_step "clang-format" check_format
     single_step "shell scripts" check_shell
-    single_step "python compiles" check_python
+    single_step "black" check_python
     single_step "links in documents" "$PYTHON_ENVIRONMENT/bin/python" tests/check_links.py
     single_step "includes and linkage" "$PYTHON_ENVIRONMENT/bin/python" tests/check_includes.py build
 }

@@ -28,7 +28,9 @@ def read_vectors(path: str, expected: int) -> numpy.ndarray:
 
 
 def print_table(texts: list[str], similarities: numpy.ndarray) -> None:
-    print(" " * (SHOWN_CHARACTERS + 5) + "".join(f"{place:6}" for place in range(1, len(texts) + 1)))
+    print(
+        " " * (SHOWN_CHARACTERS + 5) + "".join(f"{place:6}" for place in range(1, len(texts) + 1))
+    )
     for place, text in enumerate(texts, start=1):
         shown = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
         row = "".join(f"{value:6.2f}" for value in similarities[place - 1])

@@ -84,7 +84,11 @@ def forbidden_library(name: str, included: str) -> str | None:
 
 def is_relative(name: str, quote: str, included: str) -> bool:
     """Ours are written from the root of the project, so that a line says which room is meant."""
-    return quote == '"' and not (ROOT / included).exists() and (ROOT / name).parent.joinpath(included).exists()
+    return (
+        quote == '"'
+        and not (ROOT / included).exists()
+        and (ROOT / name).parent.joinpath(included).exists()
+    )
 
 
 def check_source(name: str, text: str) -> list[str]:

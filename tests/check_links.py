@@ -16,9 +16,20 @@ CODE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
 
 def markdown_files() -> list[pathlib.Path]:
-    command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
+    command = [
+        "git",
+        "-C",
+        str(ROOT),
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "*.md",
+    ]
     listed = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [ROOT / name for name in sorted(set(listed.stdout.splitlines())) if (ROOT / name).is_file()]
+    return [
+        ROOT / name for name in sorted(set(listed.stdout.splitlines())) if (ROOT / name).is_file()
+    ]
 
 
 def anchor_of(heading: str) -> str:

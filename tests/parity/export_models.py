@@ -33,8 +33,13 @@ SMALL = {
 CONFIGS = {
     "bert": lambda: transformers.BertConfig(**SMALL),
     "distilbert": lambda: transformers.DistilBertConfig(
-        vocab_size=SMALL["vocab_size"], dim=32, n_layers=2, n_heads=4, hidden_dim=64,
-        max_position_embeddings=64, pad_token_id=0,
+        vocab_size=SMALL["vocab_size"],
+        dim=32,
+        n_layers=2,
+        n_heads=4,
+        hidden_dim=64,
+        max_position_embeddings=64,
+        pad_token_id=0,
     ),
     "electra": lambda: transformers.ElectraConfig(**SMALL, embedding_size=16),
     "mobilebert": lambda: transformers.MobileBertConfig(
@@ -111,7 +116,12 @@ def make_sentence_model(folder, pooling=None, normalize=True, max_seq_length=Non
 
 def write_modules(folder, kinds):
     modules = [
-        {"idx": place, "name": str(place), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        {
+            "idx": place,
+            "name": str(place),
+            "path": path,
+            "type": f"sentence_transformers.models.{kind}",
+        }
         for place, (path, kind) in enumerate(kinds)
     ]
     write_json(folder / "modules.json", modules)

@@ -45,7 +45,9 @@ def random_inputs(batch, length, seed=3):
 
 
 def differences(trace, model, names, batch, length):
-    inputs = dict(zip(("input_ids", "attention_mask", "token_type_ids"), random_inputs(batch, length)))
+    inputs = dict(
+        zip(("input_ids", "attention_mask", "token_type_ids"), random_inputs(batch, length))
+    )
     chosen = {name: inputs[name] for name in names}
     with torch.no_grad():
         ours, theirs = trace(*chosen.values()), model(**chosen).last_hidden_state
@@ -109,7 +111,9 @@ def test_same_digest_every_time_and_no_paths_of_this_machine(bert, tmp_path):
     """In processes of their own: TorchScript numbers the classes that one process has traced."""
     for name in ("one", "two"):
         run_exporter_process(bert, "-o", tmp_path / name, "--name", "same")
-    assert (tmp_path / "one" / "ferry.json").read_bytes() == (tmp_path / "two" / "ferry.json").read_bytes()
+    assert (tmp_path / "one" / "ferry.json").read_bytes() == (
+        tmp_path / "two" / "ferry.json"
+    ).read_bytes()
     content = (tmp_path / "one" / "model.pt").read_bytes()
     assert b"site-packages" not in content and b"ferry-export" not in content
 

@@ -195,7 +195,9 @@ def test_file_instead_of_folder(good, tmp_path, capsys):
 def test_hub_name_without_the_hub(tmp_path):
     """Offline as a user sets it, with an empty cache: nothing is asked of any network."""
     reason = run_exporter_process(
-        "nobody/no-such-model", "-o", tmp_path / "model",
+        "nobody/no-such-model",
+        "-o",
+        tmp_path / "model",
         environment={"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache")},
         expected_exit=UNAVAILABLE,
     )
@@ -243,7 +245,9 @@ def spoil_comparison(monkeypatch):
     from ferry_export import export as steps
 
     plain = steps.LastHiddenState
-    monkeypatch.setattr(steps, "LastHiddenState", lambda *arguments: AnswersByBatch(plain(*arguments)))
+    monkeypatch.setattr(
+        steps, "LastHiddenState", lambda *arguments: AnswersByBatch(plain(*arguments))
+    )
 
 
 def test_trace_that_differs_is_refused(good, tmp_path, capsys, monkeypatch):
@@ -254,7 +258,9 @@ def test_trace_that_differs_is_refused(good, tmp_path, capsys, monkeypatch):
 
 def test_tolerance_is_the_users_choice(good, tmp_path, monkeypatch):
     spoil_comparison(monkeypatch)
-    assert run_exporter(good, "-o", tmp_path / "model", "--length", "16", "--tolerance", "0.01") == 0
+    assert (
+        run_exporter(good, "-o", tmp_path / "model", "--length", "16", "--tolerance", "0.01") == 0
+    )
 
 
 def test_not_a_number_is_never_within_the_tolerance(spoiled, tmp_path, capsys):

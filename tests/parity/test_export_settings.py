@@ -87,7 +87,9 @@ def test_plain_model_is_mean_and_not_normalized(tmp_path):
     assert (manifest["pooling"], manifest["normalize"]) == ("mean", False)
 
 
-@pytest.mark.parametrize("module,option,expected", [(True, "--no-normalize", False), (False, "--normalize", True)])
+@pytest.mark.parametrize(
+    "module,option,expected", [(True, "--no-normalize", False), (False, "--normalize", True)]
+)
 def test_normalize_of_the_command_line_wins(tmp_path, module, option, expected):
     source = make_sentence_model(tmp_path / "source", normalize=module)
     assert export(source, tmp_path / "model", "--length", "16", option)["normalize"] is expected
@@ -95,7 +97,9 @@ def test_normalize_of_the_command_line_wins(tmp_path, module, option, expected):
 
 def test_name_and_tolerance(tmp_path):
     source = make_model(tmp_path / "source")
-    manifest = export(source, tmp_path / "a", "--length", "16", "--name", "b", "--tolerance", "0.01")
+    manifest = export(
+        source, tmp_path / "a", "--length", "16", "--name", "b", "--tolerance", "0.01"
+    )
     assert manifest["name"] == "b" and manifest["golden"]["tolerance"] == 0.01
 
 

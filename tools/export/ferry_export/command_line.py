@@ -43,9 +43,13 @@ def fail(exit_code: int, reason: str) -> int:
 
 def check_options(chosen) -> None:
     if chosen.task in options.LATER_TASKS:
-        raise Refusal(BAD_DATA, f"--task {chosen.task}: not offered yet; this version exports: embed")
+        raise Refusal(
+            BAD_DATA, f"--task {chosen.task}: not offered yet; this version exports: embed"
+        )
     if chosen.task != "embed":
-        raise Refusal(USAGE, f"--task {chosen.task}: there is no such task; this version exports: embed")
+        raise Refusal(
+            USAGE, f"--task {chosen.task}: there is no such task; this version exports: embed"
+        )
     if chosen.device != "cpu":
         raise Refusal(
             USAGE,

@@ -21,7 +21,14 @@ from .refusal import BAD_DATA, Refusal
 from .sentence_settings import read_sentence_settings
 from .tokenizer_source import load_tokenizer
 from .trace_file import load_trace, save_trace
-from .tracing import BoundToItsShape, LastHiddenState, Shape, bound_shape, example_inputs, trace_module
+from .tracing import (
+    BoundToItsShape,
+    LastHiddenState,
+    Shape,
+    bound_shape,
+    example_inputs,
+    trace_module,
+)
 
 
 def export(chosen, report) -> None:

@@ -44,7 +44,9 @@ def replacing(target: pathlib.Path, overwrite: bool):
         synchronize(draft)
         put_in_place(draft, target)
     except OSError as error:
-        raise Refusal(IO_ERROR, f"{target}: {error.strerror or error}; nothing was written") from None
+        raise Refusal(
+            IO_ERROR, f"{target}: {error.strerror or error}; nothing was written"
+        ) from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -48,13 +48,24 @@ def build_parser() -> Parser:
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="a Hugging Face directory, or a name on the hub")
-    add("-o", "--output", required=True, type=pathlib.Path, metavar="DIR", help="model directory to make")
+    add(
+        "-o",
+        "--output",
+        required=True,
+        type=pathlib.Path,
+        metavar="DIR",
+        help="model directory to make",
+    )
     add("--task", default="embed", help="what the model is for: embed (default)")
     add("--revision", help="branch, tag or commit on the hub")
     add("--name", help="name in the manifest (default: that of DIR)")
     add("--length", type=positive, metavar="N", help="limit in tokens, and the length to trace at")
     add("--batch", type=positive, default=2, metavar="N", help="batch to trace at (default: 2)")
-    add("--pooling", choices=POOLING_CHOICES, help="default: as sentence-transformers' files say, else mean")
+    add(
+        "--pooling",
+        choices=POOLING_CHOICES,
+        help="default: as sentence-transformers' files say, else mean",
+    )
     add(
         "--normalize",
         action=argparse.BooleanOptionalAction,

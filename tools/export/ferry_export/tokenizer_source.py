@@ -84,7 +84,9 @@ def load_reference(folder: pathlib.Path):
     try:
         reference = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the library raises many kinds for a file that it cannot use
-        raise Refusal(BAD_DATA, f"{folder}: transformers cannot load the tokenizer: {error}") from None
+        raise Refusal(
+            BAD_DATA, f"{folder}: transformers cannot load the tokenizer: {error}"
+        ) from None
     if getattr(reference, "backend_tokenizer", None) is None:
         raise Refusal(
             BAD_DATA,

@@ -15,7 +15,12 @@ SOURCE_LINES_SUFFIX = ".debug_pkl"
 # The number of the operators' version: a newer libtorch decides by it how to read an older trace.
 VERSION_RECORDS = (".data/version", "version")
 # The writer makes these itself.
-WRITTEN_BY_TORCH = (*VERSION_RECORDS, ".data/serialization_id", ".format_version", ".storage_alignment")
+WRITTEN_BY_TORCH = (
+    *VERSION_RECORDS,
+    ".data/serialization_id",
+    ".format_version",
+    ".storage_alignment",
+)
 
 
 def save_trace(trace, path: pathlib.Path) -> None:

@@ -81,7 +81,9 @@ def example_inputs(
 def trace_module(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]):
     """The trace, unchecked: comparison.py proves it at several shapes."""
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # deprecation of the tracer, and its guesses about constants
+        warnings.simplefilter(
+            "ignore"
+        )  # deprecation of the tracer, and its guesses about constants
         try:
             return torch.jit.trace(module, inputs, check_trace=False, strict=False)
         except RuntimeError as error:
