@@ -17,6 +17,7 @@ enum {
     RECONNECT_MS = 100, /* first pause between attempts; doubles up to */
     RECONNECT_MAX_MS = 1000,
     HANDSHAKE_MS = 2000,
+    RENEW_MS = 3000,           /* after it a socket that is not connected is replaced */
     POLL_LIMIT_MS = 60 * 1000, /* no wait relies on one poll to end */
     DEFAULT_MAX_REPLY_BYTES = 256 << 20
 };
@@ -36,6 +37,7 @@ struct ferry_client_endpoint {
     bool state_changed; /* since the last wait told so */
     uint64_t losses;
     int64_t last_heard;
+    int64_t renew_at; /* while connecting */
 };
 
 static enum ferry_status fail_zmq(struct ferry_error *error, const char *doing, const char *what) {
@@ -111,6 +113,10 @@ static void close_sockets(struct ferry_client_endpoint *endpoint, int linger_ms)
     endpoint->monitor = NULL;
 }
 
+static void renew_later(struct ferry_client_endpoint *endpoint) {
+    endpoint->renew_at = ferry_clock_now() + RENEW_MS * FERRY_NANOSECONDS_PER_MILLISECOND;
+}
+
 static void set_defaults(struct ferry_client_endpoint_options *options) {
     if (options->max_reply_bytes == 0)
         options->max_reply_bytes = DEFAULT_MAX_REPLY_BYTES;
@@ -140,6 +146,7 @@ enum ferry_status ferry_client_endpoint_open(const struct ferry_client_endpoint_
         ferry_client_endpoint_close(endpoint, 0);
         return status;
     }
+    renew_later(endpoint);
     *ret_endpoint = endpoint;
     return FERRY_OK;
 }
@@ -156,10 +163,12 @@ void ferry_client_endpoint_close(struct ferry_client_endpoint *endpoint, int lin
 static void set_state(struct ferry_client_endpoint *endpoint, enum ferry_client_state state) {
     if (endpoint->state == state)
         return;
-    if (state == FERRY_CLIENT_CONNECTED)
+    if (state == FERRY_CLIENT_CONNECTED) {
         endpoint->last_heard = ferry_clock_now();
-    else
+    } else {
         endpoint->losses++;
+        renew_later(endpoint);
+    }
     endpoint->state = state;
     endpoint->state_changed = true;
 }
@@ -168,6 +177,7 @@ enum ferry_status ferry_client_endpoint_reconnect(struct ferry_client_endpoint *
                                                   struct ferry_error *error) {
     close_sockets(endpoint, 0);
     set_state(endpoint, FERRY_CLIENT_CONNECTING);
+    renew_later(endpoint);
     enum ferry_status status = open_sockets(endpoint, error);
     if (status != FERRY_OK)
         close_sockets(endpoint, 0);
@@ -196,10 +206,22 @@ static bool reply_waits(struct ferry_client_endpoint *endpoint) {
     return (events & ZMQ_POLLIN) != 0;
 }
 
-static unsigned bits_now(struct ferry_client_endpoint *endpoint) {
+/* libzmq connects anew by itself, except after a peer that broke the protocol (a reply over the
+ * limit, something else than a daemon at the endpoint): then it gives up for good. */
+static void renew_if_due(struct ferry_client_endpoint *endpoint, int64_t now) {
+    if (endpoint->state == FERRY_CLIENT_CONNECTED || now < endpoint->renew_at)
+        return;
+    struct ferry_error ignored; /* it is tried again */
+    enum ferry_status status = ferry_client_endpoint_reconnect(endpoint, &ignored);
+    (void)status;
+}
+
+static unsigned bits_now(struct ferry_client_endpoint *endpoint, int64_t now) {
     if (endpoint->monitor != NULL)
         read_monitor(endpoint);
     unsigned bits = reply_waits(endpoint) ? FERRY_CLIENT_WAIT_REPLY : 0;
+    if (bits == 0)
+        renew_if_due(endpoint, now);
     if (endpoint->state_changed)
         bits |= FERRY_CLIENT_WAIT_STATE;
     endpoint->state_changed = false;
@@ -213,23 +235,33 @@ static int milliseconds_until(int64_t time, int64_t now) {
     return left > POLL_LIMIT_MS ? POLL_LIMIT_MS : (int)left;
 }
 
-unsigned ferry_client_endpoint_wait(struct ferry_client_endpoint *endpoint, int extra_fd,
-                                    int timeout_ms) {
-    int64_t now = ferry_clock_now();
-    int64_t end = timeout_ms < 0 ? INT64_MAX : now + timeout_ms * FERRY_NANOSECONDS_PER_MILLISECOND;
+/* True when extra_fd is readable. False also when a signal came: *ret_interrupted is set then. */
+static bool poll_once(const struct ferry_client_endpoint *endpoint, int extra_fd, int wait_ms,
+                      bool *ret_interrupted) {
     struct pollfd watched[3] = {
         {.fd = extra_fd, .events = POLLIN},
         {.fd = endpoint->socket == NULL ? -1 : endpoint->socket_fd, .events = POLLIN},
         {.fd = endpoint->monitor == NULL ? -1 : endpoint->monitor_fd, .events = POLLIN}};
+    int ready = poll(watched, 3, wait_ms);
+    *ret_interrupted = ready < 0;
+    return ready > 0 && (watched[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0;
+}
+
+unsigned ferry_client_endpoint_wait(struct ferry_client_endpoint *endpoint, int extra_fd,
+                                    int timeout_ms) {
+    int64_t now = ferry_clock_now();
+    int64_t end = timeout_ms < 0 ? INT64_MAX : now + timeout_ms * FERRY_NANOSECONDS_PER_MILLISECOND;
     for (;;) {
-        unsigned bits = bits_now(endpoint);
-        int ready = poll(watched, 3, bits != 0 ? 0 : milliseconds_until(end, now));
-        if (ready < 0)
-            return bits;
-        if (ready > 0 && (watched[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0)
+        unsigned bits = bits_now(endpoint, now);
+        int64_t wake_at = end;
+        if (endpoint->state == FERRY_CLIENT_CONNECTING && endpoint->renew_at < end)
+            wake_at = endpoint->renew_at;
+        bool interrupted = false;
+        if (poll_once(endpoint, extra_fd, bits != 0 ? 0 : milliseconds_until(wake_at, now),
+                      &interrupted))
             bits |= FERRY_CLIENT_WAIT_EXTRA;
         now = ferry_clock_now();
-        if (bits != 0 || now >= end)
+        if (bits != 0 || interrupted || now >= end)
             return bits;
     }
 }

@@ -42,7 +42,10 @@ ferry_client_endpoint_open(const struct ferry_client_endpoint_options *options,
 /* Gives what was sent up to linger_ms to leave. NULL is allowed. */
 void ferry_client_endpoint_close(struct ferry_client_endpoint *endpoint, int linger_ms);
 
-/* Drops the socket with everything that waits in it (requests not yet sent, replies not yet read)
+/* An endpoint that is not connected connects by itself again, as long as it is waited on; this is
+ * for a caller that wants to forget what is in flight.
+ *
+ * Drops the socket with everything that waits in it (requests not yet sent, replies not yet read)
  * and connects with a fresh one. After it, no reply to an older request can arrive. */
 FERRY_MUST_CHECK enum ferry_status
 ferry_client_endpoint_reconnect(struct ferry_client_endpoint *endpoint, struct ferry_error *error);
