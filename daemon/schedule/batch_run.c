@@ -19,10 +19,11 @@ enum ferry_status ferry_batch_run_init(struct ferry_batch_run *run,
         .offsets = malloc(((size_t)sequences + 1) * sizeof *run->offsets),
         .rows = malloc((size_t)sequences * width * sizeof *run->rows),
         .row_status = malloc(sequences * sizeof *run->row_status),
+        .row_error = malloc(sequences),
         .max_sequences = sequences,
         .max_tokens = (uint32_t)tokens,
     };
-    if (run->ids && run->type_ids && run->offsets && run->rows && run->row_status)
+    if (run->ids && run->type_ids && run->offsets && run->rows && run->row_status && run->row_error)
         return FERRY_OK;
     ferry_batch_run_free(run);
     return FERRY_OUT_OF_MEMORY;
@@ -34,6 +35,7 @@ void ferry_batch_run_free(struct ferry_batch_run *run) {
     free(run->offsets);
     free(run->rows);
     free(run->row_status);
+    free(run->row_error);
     *run = (struct ferry_batch_run){0};
 }
 
@@ -79,6 +81,20 @@ static void remember_failure(struct ferry_batch_run *run, const struct ferry_bat
         run->failed_cost = cost;
 }
 
+static void keep_row_error(struct ferry_batch_run *run, uint32_t row) {
+    uint32_t at = run->row_error_count;
+    if (at == FERRY_BATCH_RUN_ERRORS)
+        at--;
+    else
+        run->row_error_count++;
+    run->row_errors[at] = run->error;
+    run->row_error[row] = (uint8_t)at;
+}
+
+const char *ferry_batch_run_error(const struct ferry_batch_run *run, uint32_t row) {
+    return run->row_errors[run->row_error[row]].text;
+}
+
 /* One call of the engine for rows [begin, end). */
 static enum ferry_status run_rows(struct ferry_batch_run *run,
                                   const struct ferry_formed_batch *batch, uint32_t begin,
@@ -100,6 +116,8 @@ static enum ferry_status run_rows(struct ferry_batch_run *run,
     }
     for (uint32_t row = begin; row < end; row++)
         run->row_status[row] = status;
+    if (status != FERRY_OK && end - begin == 1)
+        keep_row_error(run, begin);
     return status;
 }
 
@@ -111,6 +129,7 @@ void ferry_batch_run(struct ferry_batch_run *run, const struct ferry_formed_batc
     unsigned waiting = 1;
     run->padded_tokens = 0;
     run->failed_cost = 0;
+    run->row_error_count = 0;
     run->error.status = FERRY_OK;
     while (waiting > 0) {
         uint32_t begin = ranges[--waiting].begin;

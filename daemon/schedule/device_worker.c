@@ -20,7 +20,9 @@ struct ferry_device_worker {
     struct ferry_formed_batch batch;
     struct ferry_batch_run run;
     float *normalized; /* [width] */
-    sem_t started;
+    sem_t started, ended;
+    int64_t logged_ns; /* when a failure was last logged */
+    unsigned unlogged; /* failures since then */
     enum ferry_status start_status;
     struct ferry_error start_error;
 };
@@ -67,7 +69,7 @@ static void finish_item(struct ferry_device_worker *worker, uint32_t at, struct 
         ferry_request_fail(request, status);
     } else {
         request->tokens[item->index] = 0;
-        ferry_item_fail(item, status, run->error.text);
+        ferry_item_fail(item, status, ferry_batch_run_error(run, row));
     }
     atomic_fetch_add(&request->padded_tokens,
                      padding_part(run->padded_tokens, at, worker->batch.item_count));
@@ -84,20 +86,38 @@ static void finish_batch(struct ferry_device_worker *worker, struct batch_times 
         ferry_done_list_push(worker->queue->done, done.first, done.last);
 }
 
-static void report(struct ferry_device_worker *worker) {
+/* Failures come in crowds: at most one line a second and worker. What an engine says about a bad
+ * batch may name what is in it, so only debug logs tell it. */
+static bool may_log(struct ferry_device_worker *worker, int64_t now) {
+    worker->unlogged++;
+    if (now - worker->logged_ns < FERRY_NANOSECONDS_PER_SECOND)
+        return false;
+    worker->logged_ns = now;
+    return true;
+}
+
+static void report(struct ferry_device_worker *worker, int64_t now) {
     const struct ferry_batch_run *run = &worker->run;
     const char *model = worker->queue->model->name;
-    if (run->failed_cost > 0) {
-        ferry_model_queue_lower_budget(worker->queue, run->failed_cost);
-        ferry_log(FERRY_LOG_WARNING,
-                  "model %s: out of memory at %llu positions; batches stay below half of that: %s",
-                  model, (unsigned long long)run->failed_cost, run->error.text);
-    } else if (run->error.status == FERRY_DEVICE_LOST) {
+    if (run->error.status == FERRY_DEVICE_LOST) {
         worker->on_lost(worker->context, run->error.text);
-    } else if (run->error.status != FERRY_OK) {
-        ferry_log(FERRY_LOG_WARNING, "model %s: a batch failed and was cut: %s", model,
-                  run->error.text);
+        return;
     }
+    if (run->failed_cost > 0)
+        ferry_model_queue_lower_budget(worker->queue, run->failed_cost);
+    ferry_log(FERRY_LOG_DEBUG, "model %s: %s", model, run->error.text);
+    if (!may_log(worker, now))
+        return;
+    if (run->failed_cost > 0)
+        ferry_log(FERRY_LOG_WARNING,
+                  "model %s: out of memory at %llu positions; batches stay below half of that",
+                  model, (unsigned long long)run->failed_cost);
+    else
+        ferry_log(FERRY_LOG_WARNING,
+                  "model %s: the engine failed, the batch was cut to find the items at fault "
+                  "(%u times since the last such line)",
+                  model, worker->unlogged);
+    worker->unlogged = 0;
 }
 
 static enum ferry_status prepare(struct ferry_device_worker *worker) {
@@ -123,9 +143,10 @@ static void *work(void *argument) {
         ferry_batch_run(&worker->run, &worker->batch);
         times.end = ferry_clock_now();
         if (worker->run.error.status != FERRY_OK)
-            report(worker);
+            report(worker, times.end);
         finish_batch(worker, times);
     }
+    sem_post(&worker->ended);
     return NULL;
 }
 
@@ -135,6 +156,7 @@ static void free_worker(struct ferry_device_worker *worker) {
     ferry_formed_batch_free(&worker->batch);
     free(worker->normalized);
     sem_destroy(&worker->started);
+    sem_destroy(&worker->ended);
     free(worker);
 }
 
@@ -151,6 +173,8 @@ enum ferry_status ferry_device_worker_start(struct ferry_model_queue *queue,
     worker->on_lost = on_lost;
     worker->context = context;
     sem_init(&worker->started, 0, 0);
+    sem_init(&worker->ended, 0, 0);
+    worker->logged_ns = INT64_MIN / 2;
     int failed = pthread_create(&worker->thread, NULL, work, worker);
     if (failed != 0) {
         free_worker(worker);
@@ -175,8 +199,10 @@ bool ferry_device_worker_join(struct ferry_device_worker *worker, int64_t deadli
         return true;
     struct timespec until = {.tv_sec = deadline_ns / FERRY_NANOSECONDS_PER_SECOND,
                              .tv_nsec = deadline_ns % FERRY_NANOSECONDS_PER_SECOND};
-    if (pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
-        return false;
+    while (sem_clockwait(&worker->ended, CLOCK_MONOTONIC, &until) != 0)
+        if (errno != EINTR)
+            return false;
+    pthread_join(worker->thread, NULL);
     free_worker(worker);
     return true;
 }

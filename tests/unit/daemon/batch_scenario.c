@@ -14,8 +14,9 @@ struct model_item {
     struct ferry_batch_item item; /* first */
     int32_t ids[MAX_LENGTH];
     enum fate fate;
-    uint64_t oldest_since; /* number of batches formed when it became the oldest (aged) of its class */
-    int counts;            /* oldest_since is set */
+    uint64_t
+        oldest_since; /* number of batches formed when it became the oldest (aged) of its class */
+    int counts;       /* oldest_since is set */
 };
 
 struct scenario {
@@ -74,7 +75,7 @@ static int is_aged(const struct scenario *s, const struct model_item *item) {
 
 /* Starts to count batches for an item once nothing in its class is before it. */
 static void watch_oldest(struct scenario *s) {
-    for (int class = 0; class < FERRY_BATCH_CLASS_COUNT; class++) {
+    for (int class = 0; class < FERRY_BATCH_CLASS_COUNT; class ++) {
         struct model_item *first = first_pending(s, (enum ferry_batch_class) class);
         if (first == NULL || first->counts)
             continue;
@@ -98,8 +99,7 @@ static void add_item(struct scenario *s) {
         .length = length,
         .priority = draw(s, 2) ? FERRY_BATCH_BULK : FERRY_BATCH_INTERACTIVE,
         .arrived_ns = s->now,
-        .deadline_ns =
-            draw(s, 3) ? FERRY_BATCH_NO_DEADLINE : s->now + (int64_t)draw(s, 400),
+        .deadline_ns = draw(s, 3) ? FERRY_BATCH_NO_DEADLINE : s->now + (int64_t)draw(s, 400),
     };
     item->item.hash = ferry_hash(item->ids, length * sizeof *item->ids, 0) & 7; /* collisions too */
     item->fate = PENDING;
@@ -168,7 +168,8 @@ static void check_limits(struct scenario *s) {
     uint64_t alone = ferry_batch_policy_cost(policy, 1, first_length, first_length);
     uint64_t budget = ferry_batcher_budget(s->batcher);
     check(s, batch->cost <= budget || batch->cost <= alone, "no batch over budget");
-    check(s, batch->sequences <= (policy->fixed_batch ? policy->fixed_batch : policy->max_sequences),
+    check(s,
+          batch->sequences <= (policy->fixed_batch ? policy->fixed_batch : policy->max_sequences),
           "no batch over the sequence limit");
     if (policy->pads && policy->fixed_length == 0 && policy->fixed_batch == 0) {
         uint64_t padding = batch->cost - batch->tokens;

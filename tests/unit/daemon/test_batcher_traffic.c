@@ -1,5 +1,6 @@
-/* The batcher under random traffic: every scenario is one seed, which is printed when a rule breaks.
- * FERRY_BATCH_SCENARIOS says how many (20,000 unless set); FERRY_BATCH_SEED where to start. */
+/* The batcher under random traffic: every scenario is one seed, which is printed when a rule
+ * breaks. FERRY_BATCH_SCENARIOS says how many (20,000 unless set); FERRY_BATCH_SEED where to start.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,12 +18,13 @@ int main(void) {
     for (uint64_t i = 0; i < count; i++)
         if (!scenario_play(seed + i, &totals))
             return 1;
-    printf("%llu scenarios: %llu items, %llu batches, %llu expired, %llu cancelled, %llu duplicates, "
-           "%llu turns of aged bulk\n",
-           (unsigned long long)count, (unsigned long long)totals.items,
-           (unsigned long long)totals.batches, (unsigned long long)totals.expired,
-           (unsigned long long)totals.cancelled, (unsigned long long)totals.duplicates,
-           (unsigned long long)totals.bulk_turns);
+    printf(
+        "%llu scenarios: %llu items, %llu batches, %llu expired, %llu cancelled, %llu duplicates, "
+        "%llu turns of aged bulk\n",
+        (unsigned long long)count, (unsigned long long)totals.items,
+        (unsigned long long)totals.batches, (unsigned long long)totals.expired,
+        (unsigned long long)totals.cancelled, (unsigned long long)totals.duplicates,
+        (unsigned long long)totals.bulk_turns);
     /* Traffic that never came to a rule would prove nothing about it. */
     return count >= 1000 && (totals.expired == 0 || totals.cancelled == 0 ||
                              totals.duplicates == 0 || totals.bulk_turns == 0);
