@@ -1,0 +1,78 @@
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "daemon/serve/admission.h"
+#include "tests/unit/daemon/small_model.h"
+
+static struct ferry_admission admission;
+static struct ferry_error error;
+static uint32_t retry;
+
+static void set_up(void) {
+    admission = (struct ferry_admission){.limit = {.items = 10, .tokens = 1000, .bytes = 100000}};
+}
+
+TestSuite(admission, .init = set_up);
+
+static enum ferry_status check(uint64_t items, uint64_t tokens, uint64_t bytes) {
+    struct ferry_request_load load = {items, tokens, bytes};
+    return ferry_admission_check(&admission, &load, &retry, &error);
+}
+
+Test(admission, each_limit_counts) {
+    struct ferry_request_load load = {9, 900, 90000};
+    cr_assert_eq(check(10, 1000, 100000), FERRY_OK);
+    ferry_admission_enter(&admission, &load, 0);
+    cr_assert_eq(check(1, 100, 10000), FERRY_OK);
+    cr_assert_eq(check(2, 1, 1), FERRY_BUSY);
+    cr_assert_not_null(strstr(error.text, "9 of 10 items"));
+    cr_assert_eq(check(1, 101, 1), FERRY_BUSY);
+    cr_assert_eq(check(1, 1, 10001), FERRY_BUSY);
+    ferry_admission_leave(&admission, &load, 900, 1);
+    cr_assert_eq(check(10, 1000, 100000), FERRY_OK);
+    cr_assert_eq(admission.used.items + admission.used.tokens + admission.used.bytes, 0);
+}
+
+Test(admission, what_never_fits_is_too_large_not_busy) {
+    cr_assert_eq(check(11, 1, 1), FERRY_TOO_LARGE);
+    cr_assert_eq(check(1, 1001, 1), FERRY_TOO_LARGE);
+    cr_assert_eq(check(1, 1, 100001), FERRY_TOO_LARGE);
+    cr_assert_not_null(strstr(error.text, "100000"));
+}
+
+Test(admission, retry_time_follows_the_measured_drain_rate) {
+    struct ferry_request_load load = {1, 100, 1};
+    cr_assert_eq(admission.tokens_per_second, 0);
+    int64_t now = 0;
+    for (int i = 0; i < 10; i++)
+        ferry_admission_enter(&admission, &load, now);
+    cr_assert_eq(check(1, 1, 1), FERRY_BUSY);
+    cr_assert(retry >= 1 && retry <= 1000, "without a measurement: %u", retry);
+    for (int i = 0; i < 40; i++) { /* 100 tokens every 100 ms: 1,000 a second */
+        now += 100 * FERRY_NANOSECONDS_PER_MILLISECOND;
+        ferry_admission_leave(&admission, &load, 100, now);
+        ferry_admission_enter(&admission, &load, now);
+    }
+    cr_assert_float_eq(admission.tokens_per_second, 1000, 50);
+    cr_assert_eq(check(1, 1, 1), FERRY_BUSY); /* one item of ten must go: 100 tokens */
+    cr_assert(retry >= 90 && retry <= 110, "%u", retry);
+    cr_assert_eq(check(1, 500, 1), FERRY_BUSY);
+    cr_assert(retry >= 90, "%u", retry);
+}
+
+Test(admission, a_text_counts_at_most_a_token_a_byte_and_the_models_limit) {
+    struct ferry_loaded_model *model = small_model_open("");
+    struct ferry_wire_item items[3] = {{.text = {"0123456789", 10}},
+                                       {.text = {"x", 1000000}},
+                                       {.ids = (const int32_t[]){1, 2}, .id_count = 2}};
+    struct ferry_wire_request wire;
+    ferry_wire_request_init(&wire, FERRY_OPERATION_EMBED);
+    wire.items = items;
+    wire.item_count = 3;
+    struct ferry_request_load load = ferry_admission_load(&wire, model, 1000);
+    cr_assert_eq(load.items, 3);
+    cr_assert_eq(load.tokens, 13 + SMALL_MODEL_LENGTH + 2);
+    cr_assert_geq(load.bytes, 1000 + 3 * 2 * SMALL_MODEL_WIDTH * 4);
+    small_model_close(model);
+}
