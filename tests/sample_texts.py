@@ -24,7 +24,9 @@ EDGE_CASES = [
 
 
 def fortune_files(folder):
-    return sorted(p for p in folder.iterdir() if p.is_file() and not p.is_symlink() and not p.suffix)
+    return sorted(
+        p for p in folder.iterdir() if p.is_file() and not p.is_symlink() and not p.suffix
+    )
 
 
 def read_fortunes(files):
@@ -57,7 +59,7 @@ def made(generator):
     """A few words of one script, or of several, with spaces and punctuation between."""
     names = generator.sample(sorted(SCRIPTS), generator.choice((1, 1, 1, 3)))
     words = []
-    for _ in range(int(2 ** generator.uniform(0, 7))):
+    for _ in range(int(2 ** generator.uniform(0, 6))):
         first, last = SCRIPTS[generator.choice(names)]
         letters = (chr(generator.randint(first, last)) for _ in range(generator.randint(1, 9)))
         words.append("".join(letters) + generator.choice(("", "", ",", ".", "!", "\u3002")))

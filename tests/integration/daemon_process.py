@@ -99,7 +99,9 @@ class Daemon:
         with RawClient(self.endpoint) as client:
             while time.monotonic() < end:
                 if self.process.poll() is not None:
-                    raise DaemonFailed(f"ferryd ended with {self.process.returncode}:\n{self.log()}")
+                    raise DaemonFailed(
+                        f"ferryd ended with {self.process.returncode}:\n{self.log()}"
+                    )
                 reply = client.call_or_none({"op": "ping"}, timeout=0.25)
                 if reply is not None and reply["status"] == "OK":
                     return
@@ -165,7 +167,9 @@ def run_until_exit(models, arguments=(), seconds=START_SECONDS):
         try:
             daemon.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise DaemonFailed(f"ferryd kept running instead of refusing:\n{daemon.log()}") from None
+            raise DaemonFailed(
+                f"ferryd kept running instead of refusing:\n{daemon.log()}"
+            ) from None
         daemon.assert_no_sanitizer_output()
         return daemon.process.returncode, daemon.log()
     finally:

@@ -98,7 +98,13 @@ def test_random_changes_of_a_request_never_stop_the_daemon(client):
         client.send_body(bytes(changed))
     for _ in range(3000):
         assert client.receive()["status"] in {
-            "OK", "BAD_REQUEST", "UNSUPPORTED", "TOO_LARGE", "NOT_FOUND", "DEADLINE", "BUSY",
+            "OK",
+            "BAD_REQUEST",
+            "UNSUPPORTED",
+            "TOO_LARGE",
+            "NOT_FOUND",
+            "DEADLINE",
+            "BUSY",
         }
 
 
@@ -108,7 +114,11 @@ WRONG_FIELDS = {
     "key of another operation": ({**EMBED, "offsets": True}, "BAD_REQUEST", "offsets"),
     "texts is a string": ({"op": "embed", "texts": "a"}, "BAD_REQUEST", "texts"),
     "texts holds a number": ({"op": "embed", "texts": ["a", 5]}, "BAD_REQUEST", "texts"),
-    "triple instead of a pair": ({"op": "embed", "texts": [["a", "b", "c"]]}, "BAD_REQUEST", "texts"),
+    "triple instead of a pair": (
+        {"op": "embed", "texts": [["a", "b", "c"]]},
+        "BAD_REQUEST",
+        "texts",
+    ),
     "no texts": ({"op": "embed"}, "BAD_REQUEST", "texts"),
     "empty list": ({"op": "embed", "texts": []}, "BAD_REQUEST", "texts"),
     "empty list of ids": ({"op": "embed", "ids": []}, "BAD_REQUEST", "ids"),
@@ -131,7 +141,10 @@ WRONG_FIELDS = {
     "ids is not an array of arrays": ({"op": "embed", "ids": [101]}, "BAD_REQUEST", "ids"),
     "ids as bytes of odd size": ({"op": "embed", "ids": [b"\0" * 5]}, "BAD_REQUEST", "ids"),
     "type_ids of other length": (
-        {"op": "embed", "ids": [[101, 102]], "type_ids": [[0]]}, "BAD_REQUEST", "type_ids"),
+        {"op": "embed", "ids": [[101, 102]], "type_ids": [[0]]},
+        "BAD_REQUEST",
+        "type_ids",
+    ),
     "type_ids without ids": ({**EMBED, "type_ids": [[0]]}, "BAD_REQUEST", "type_ids"),
     "cancel without target": ({"op": "cancel"}, "BAD_REQUEST", "target"),
 }
@@ -225,9 +238,15 @@ def test_ten_megabyte_text_is_cut_or_refused_and_says_so(client):
 def test_body_just_over_the_limit_is_answered_and_one_under_it_computed(client):
     limit = client.ok({"op": "status"})["server"]["limits"]["max_request_bytes"]
     overhead = len(encode({"op": "embed", "id": 1, "texts": ["x" * 70_000]})) - 70_000
-    assert client.call_body(encode({"op": "embed", "id": 1, "texts": ["x" * (limit - overhead)]}))[
-        "status"] == "OK"
-    over = client.call_body(encode({"op": "embed", "id": 1, "texts": ["x" * (limit - overhead + 1)]}))
+    assert (
+        client.call_body(encode({"op": "embed", "id": 1, "texts": ["x" * (limit - overhead)]}))[
+            "status"
+        ]
+        == "OK"
+    )
+    over = client.call_body(
+        encode({"op": "embed", "id": 1, "texts": ["x" * (limit - overhead + 1)]})
+    )
     expect(over, "TOO_LARGE", str(limit))
 
 

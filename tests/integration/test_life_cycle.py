@@ -153,8 +153,6 @@ def test_slow_reader_does_not_hold_up_others(daemon):
         assert time.monotonic() - started < 60
 
 
-
-
 def test_poisoned_item_is_found_and_the_rest_answered(start_daemon, scratch):
     folder = make_fake(scratch / "poison", script="poison=7592")
     daemon = start_daemon([folder])

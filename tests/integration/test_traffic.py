@@ -86,7 +86,8 @@ def test_eight_clients_of_mixed_habits(daemon, oracle):
                 for _ in range(40):
                     chosen = generator.sample(range(len(texts)), generator.choice((1, 1, 3, 40)))
                     rows, _ = client.embed(
-                        [texts[i] for i in chosen], priority=generator.choice(("interactive", "bulk"))
+                        [texts[i] for i in chosen],
+                        priority=generator.choice(("interactive", "bulk")),
                     )
                     assert near(rows, expected[chosen])
         except Exception as error:
@@ -122,7 +123,9 @@ def test_duplicates_of_one_batch_are_computed_once(slow_client, oracle):
     rows, _ = slow_client.embed(["the same text"] * 100 + ["another text"])
     after = slow_client.ok({"op": "status"})["server"]
     assert near(rows, oracle.rows(["the same text"] * 100 + ["another text"]))
-    assert after["computed"]["duplicates"] - before["computed"]["duplicates"] >= 99 - 4  # a window may be cut in few batches
+    assert (
+        after["computed"]["duplicates"] - before["computed"]["duplicates"] >= 99 - 4
+    )  # a window may be cut in few batches
     # the same ids with other type ids are no duplicates
     ids = [101, 7592, 102]
     reply = slow_client.ok({"op": "embed", "ids": [ids, ids], "type_ids": [[0, 0, 0], [0, 1, 1]]})
@@ -154,7 +157,13 @@ def wait_until_queued(client, waiting, items):
 def test_deadline_is_kept_and_told(slow_client):
     waiting = fill_queue(slow_client)
     started = time.monotonic()
-    late = {"op": "embed", "id": "late", "texts": ["x y " * 200], "deadline_ms": 5, "priority": "bulk"}
+    late = {
+        "op": "embed",
+        "id": "late",
+        "texts": ["x y " * 200],
+        "deadline_ms": 5,
+        "priority": "bulk",
+    }
     waiting.add(slow_client.send(late))
     reply = receive_one(slow_client, waiting, "late")
     assert reply["status"] == "DEADLINE" and "5 ms" in reply["message"], reply

@@ -83,7 +83,9 @@ def check_in_groups(client, texts, expected, groups):
     rows = numpy.empty_like(expected)
     for start in range(0, len(groups), 200):  # a bounded number of requests in flight
         part = groups[start : start + 200]
-        for group, found in zip(part, embed_in_flight(client, [[texts[i] for i in g] for g in part])):
+        for group, found in zip(
+            part, embed_in_flight(client, [[texts[i] for i in g] for g in part])
+        ):
             rows[group] = found
     assert_near(rows, expected, texts)
 

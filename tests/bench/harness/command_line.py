@@ -7,7 +7,11 @@ import time
 from daemon_process import SOURCE_DIR
 from harness import engine_share, machine, overhead, page, python_servers
 
-PARTS = {"overhead": overhead.measure, "engine": engine_share.measure, "servers": python_servers.measure}
+PARTS = {
+    "overhead": overhead.measure,
+    "engine": engine_share.measure,
+    "servers": python_servers.measure,
+}
 RESULTS = SOURCE_DIR / "docs" / "performance"
 
 

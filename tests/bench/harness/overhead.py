@@ -20,7 +20,13 @@ ROUNDS = 7
 # (requests in flight, requests of a round, key of the result, wanted)
 CASES = (
     {"in_flight": 1, "requests": 4000, "key": "p50_us", "limit": 2.2, "wanted": "at most"},
-    {"in_flight": 512, "requests": 30000, "key": "requests_per_s", "limit": 0.30, "wanted": "at least"},
+    {
+        "in_flight": 512,
+        "requests": 30000,
+        "key": "requests_per_s",
+        "limit": 0.30,
+        "wanted": "at least",
+    },
 )
 
 

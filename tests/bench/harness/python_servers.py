@@ -174,10 +174,13 @@ def summary(results):
         for name, by_clients in results.items():
             rounds = by_clients[clients]
             keys = ("requests_per_s", "p50_us", "p99_us")
-            rows.append({"server": name, "clients": clients, **{k: middle(rounds, k) for k in keys}})
+            rows.append(
+                {"server": name, "clients": clients, **{k: middle(rounds, k) for k in keys}}
+            )
             if name != "ferry":
                 ratio = middle_ratio(results["ferry"][clients], rounds, "requests_per_s")
                 ratios.append({"server": name, "clients": clients, "ratio": ratio})
+
     # The hardest comparison: ferry's best against the best of all Python figures, whatever number
     # of clients gave them; first as these servers are installed, then with the same MKL path.
     def best(belongs):
