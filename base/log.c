@@ -14,6 +14,10 @@ void ferry_log_set_level(enum ferry_log_level level) {
     atomic_store(&current_level, (int)level);
 }
 
+enum ferry_log_level ferry_log_current_level(void) {
+    return (enum ferry_log_level)atomic_load(&current_level);
+}
+
 static const char *const level_names[] = {[FERRY_LOG_ERROR] = "error",
                                           [FERRY_LOG_WARNING] = "warning",
                                           [FERRY_LOG_NOTICE] = "notice",
@@ -36,8 +40,9 @@ static size_t write_prefix(char *line, size_t room, enum ferry_log_level level) 
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &parts);
     size_t used = strftime(line, room, "%Y-%m-%dT%H:%M:%S", &parts);
-    return used + (size_t)snprintf(line + used, room - used, ".%03ldZ %s ferryd: ",
-                                   now.tv_nsec / 1000000, level_names[level]);
+    return used + (size_t)snprintf(line + used, room - used,
+                                   ".%03ldZ %s ferryd: ", now.tv_nsec / 1000000,
+                                   level_names[level]);
 }
 
 void ferry_log(enum ferry_log_level level, const char *format, ...) {
@@ -56,7 +61,8 @@ void ferry_log(enum ferry_log_level level, const char *format, ...) {
         if (line[at] == '\n')
             line[at] = ' ';
     line[end++] = '\n';
-    /* One write, so that lines of several threads do not mix. There is nowhere to report a failure. */
+    /* One write, so that lines of several threads do not mix. There is nowhere to report a failure.
+     */
     ssize_t ignored = write(STDERR_FILENO, line, end);
     (void)ignored;
 }

@@ -19,6 +19,7 @@ enum ferry_log_level {
 };
 
 void ferry_log_set_level(enum ferry_log_level level);
+enum ferry_log_level ferry_log_current_level(void);
 /* The level called name ("error", "warning", "notice", "info", "debug"), or 0. */
 enum ferry_log_level ferry_log_level_from_name(const char *name);
 void ferry_log(enum ferry_log_level level, const char *format, ...) FERRY_PRINTF(2, 3);

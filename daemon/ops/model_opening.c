@@ -113,7 +113,8 @@ static enum ferry_status load_engine_model(struct opening *opening, const char *
     memcpy(spec.inputs, manifest->inputs, sizeof spec.inputs);
     struct ferry_engine_options engine_options = {.device = options->device,
                                                   .mkl_intel_path = options->mkl_intel_path,
-                                                  .script = manifest->fake_script};
+                                                  .script = manifest->fake_script,
+                                                  .log_level = ferry_log_current_level()};
     enum ferry_status status =
         model->engine->model_load(&spec, &engine_options, &model->engine_model, error);
     if (status != FERRY_OK)
