@@ -20,10 +20,12 @@ run_step() {
     local log=$1 title=$2 started=$SECONDS pid status=0 shown=0
     shift 2
     mkdir -p "$(dirname "$log")"
+    # A process group of its own, so that an interrupted step leaves no download or compiler behind.
+    set -m
     "$@" >"$log" 2>&1 </dev/null &
     pid=$!
-    # An interrupted try must not leave a download or a compiler behind.
-    trap 'kill "$pid" 2>/dev/null; exit 130' INT TERM
+    set +m
+    trap 'kill -TERM -- "-$pid" 2>/dev/null; exit 130' INT TERM
     while kill -0 "$pid" 2>/dev/null; do
         sleep 0.2
         if ((SECONDS - started - shown >= 30)); then

@@ -38,8 +38,11 @@ daemon_failed() {
 }
 
 stop_daemon() {
+    local patience=150 # tenths of a second
     if [ -n "${DAEMON:-}" ]; then
         kill -TERM "$DAEMON" 2>/dev/null
+        while kill -0 "$DAEMON" 2>/dev/null && ((patience-- > 0)); do sleep 0.1; done
+        kill -KILL "$DAEMON" 2>/dev/null && say "ferryd did not stop within 15 s and was killed"
         wait "$DAEMON" 2>/dev/null
         DAEMON=
     fi

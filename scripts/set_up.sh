@@ -24,6 +24,7 @@ PROGRAM_TARGETS=(ferryd ferry ferry_torch)
 set_up() {
     local purpose=$1 lists=("$SCRIPTS/packages-try.txt") missing
     [ "$purpose" = check ] && lists+=("$SCRIPTS/packages-check.txt")
+    [ -z "${FERRY_TORCH:-}" ] || check_libtorch "$FERRY_TORCH"
     missing=$(missing_packages "${lists[@]}")
     announce "$purpose" "$missing"
     # shellcheck disable=SC2086 # one argument a package
