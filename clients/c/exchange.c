@@ -170,17 +170,27 @@ static int64_t pause_before_retry(struct exchange *exchange, const struct reques
     return pause + (int64_t)(next_random(exchange) % (uint64_t)(pause / 4 + 1));
 }
 
-static void shrink_window(struct exchange *exchange, int64_t now, int64_t pause) {
-    if (now < exchange->window_cut_until)
+/* What is still out is what the daemon had room for. */
+static void heed_busy(struct exchange *exchange, struct request_piece *piece) {
+    uint32_t others = exchange->sent_count - (piece->state == PIECE_SENT);
+    exchange->window = others > 0 ? others : 1;
+    if (others > 0)
+        piece->attempts--; /* the queue is full of our own requests: no attempt in vain */
+}
+
+static void widen_window(struct exchange *exchange) {
+    if (++exchange->answered_in_window < exchange->window)
         return;
-    exchange->window = exchange->sent_count / 2 > 0 ? exchange->sent_count / 2 : 1;
-    exchange->window_cut_until = now + pause;
+    exchange->answered_in_window = 0;
+    exchange->window += exchange->window / 8 > 0 ? exchange->window / 8 : 1;
+    if (exchange->window > exchange->settings.max_in_flight)
+        exchange->window = exchange->settings.max_in_flight;
 }
 
 static bool retry_later(struct exchange *exchange, struct request_piece *piece, int64_t now) {
     int64_t pause = pause_before_retry(exchange, piece, piece->wire.retry_after_ms);
     if (piece->wire.status == FERRY_BUSY)
-        shrink_window(exchange, now, pause);
+        heed_busy(exchange, piece);
     if (piece->attempts >= exchange->settings.max_attempts || now + pause >= piece->reply->deadline)
         return false;
     piece->not_before = now + pause;
@@ -208,6 +218,7 @@ static void piece_failed(struct exchange *exchange, struct request_piece *piece,
     }
     reply->retry_after_ms = piece->wire.retry_after_ms;
     ferry_fail(&reply->error, status, "%s", text);
+    piece_done(exchange, piece); /* the daemon is through with it: nothing to cancel there */
     fail_reply(exchange, reply);
 }
 
@@ -243,21 +254,42 @@ static void piece_answered(struct exchange *exchange, struct request_piece *piec
         fail_reply(exchange, reply);
         return;
     }
-    if (exchange->window < exchange->settings.max_in_flight)
-        exchange->window++;
+    widen_window(exchange);
     piece_done(exchange, piece);
     if (reply->pieces_left == 0)
         hand_over(exchange, reply);
 }
 
+/* The daemon does not read a body that is over its limit, so its TOO_LARGE carries no id: the
+ * largest request that is out has to be meant. */
+static struct request_piece *largest_sent(struct exchange *exchange) {
+    struct request_piece *largest = TAILQ_FIRST(&exchange->sent), *piece;
+    TAILQ_FOREACH(piece, &exchange->sent, place) {
+        if (piece->body.size > largest->body.size)
+            largest = piece;
+    }
+    return largest;
+}
+
+static struct request_piece *find_addressee(struct exchange *exchange, const uint8_t *body,
+                                            size_t size) {
+    struct ferry_wire_id id;
+    uint64_t number;
+    if (ferry_wire_reply_read_id(body, size, &id) && id.size > 0)
+        return ferry_wire_id_to_uint(&id, &number) ? find_piece(exchange, number) : NULL;
+    struct ferry_arena arena;
+    struct ferry_wire_reply reply;
+    ferry_arena_init(&arena, exchange->settings.max_reply_bytes);
+    bool is_refusal = ferry_wire_reply_read(body, size, &arena, &reply, NULL) == FERRY_OK &&
+                      reply.status == FERRY_TOO_LARGE;
+    ferry_arena_free(&arena);
+    return is_refusal ? largest_sent(exchange) : NULL;
+}
+
 void exchange_receive(struct exchange *exchange, struct ferry_client_reply *message,
                       const uint8_t *body, size_t size, int64_t now) {
     exchange->last_heard = now;
-    struct ferry_wire_id id;
-    uint64_t number;
-    struct request_piece *piece = NULL;
-    if (ferry_wire_reply_read_id(body, size, &id) && ferry_wire_id_to_uint(&id, &number))
-        piece = find_piece(exchange, number);
+    struct request_piece *piece = find_addressee(exchange, body, size);
     if (piece == NULL) { /* a pong, or the second reply to a request that was sent twice */
         ferry_client_reply_free(message);
         return;

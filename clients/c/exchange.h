@@ -22,10 +22,11 @@ struct exchange {
     struct reply_list live;
     struct piece_list waiting, delayed, sent;
     uint32_t sent_count;
-    uint32_t window;          /* how many may be at the daemon; shrinks on BUSY, grows on OK */
-    int64_t window_cut_until; /* one overload shrinks the window once */
-    int64_t busy_since;       /* when live became non-empty */
-    int64_t last_heard;       /* from the daemon, anything; 0: never */
+    uint32_t window; /* how many may be at the daemon: what it took when it last said BUSY,
+                        then slowly more */
+    uint32_t answered_in_window;
+    int64_t busy_since; /* when live became non-empty */
+    int64_t last_heard; /* from the daemon, anything; 0: never */
     int64_t last_ping;
     int64_t next_look;     /* when something is due, at the latest */
     bool gone;             /* silent for longer than patience: a fresh connection is wanted */

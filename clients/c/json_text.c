@@ -37,7 +37,7 @@ void json_close(struct json_text *json, char bracket) {
 }
 
 void json_name(struct json_text *json, const char *name) {
-    json_text_value(json, name);
+    json_put_text(json, name);
     append(json, ":", 1);
     json->needs_comma = false;
 }
@@ -72,7 +72,7 @@ static void append_valid(struct json_text *json, const char *text, size_t bytes)
     append(json, text + begin, bytes - begin);
 }
 
-void json_string(struct json_text *json, const char *text, size_t bytes) {
+void json_put_string(struct json_text *json, const char *text, size_t bytes) {
     begin_value(json);
     append(json, "\"", 1);
     while (bytes > 0) {
@@ -89,20 +89,20 @@ void json_string(struct json_text *json, const char *text, size_t bytes) {
     append(json, "\"", 1);
 }
 
-void json_raw(struct json_text *json, const char *text) {
+void json_put_raw(struct json_text *json, const char *text) {
     begin_value(json);
     append(json, text, strlen(text));
 }
 
-void json_text_value(struct json_text *json, const char *text) {
+void json_put_text(struct json_text *json, const char *text) {
     if (text == NULL)
-        json_raw(json, "null");
+        json_put_raw(json, "null");
     else
-        json_string(json, text, strlen(text));
+        json_put_string(json, text, strlen(text));
 }
 
 /* Digits by hand: ids and offsets are most of what `ferry tokenize` prints. */
-void json_unsigned(struct json_text *json, uint64_t value) {
+void json_put_unsigned(struct json_text *json, uint64_t value) {
     char digits[20];
     size_t at = sizeof digits;
     do {
@@ -113,32 +113,32 @@ void json_unsigned(struct json_text *json, uint64_t value) {
     append(json, digits + at, sizeof digits - at);
 }
 
-void json_signed(struct json_text *json, int64_t value) {
+void json_put_signed(struct json_text *json, int64_t value) {
     char number[24];
     snprintf(number, sizeof number, "%lld", (long long)value);
-    json_raw(json, number);
+    json_put_raw(json, number);
 }
 
-void json_boolean(struct json_text *json, bool value) {
-    json_raw(json, value ? "true" : "false");
+void json_put_boolean(struct json_text *json, bool value) {
+    json_put_raw(json, value ? "true" : "false");
 }
 
-void json_float(struct json_text *json, float value) {
+void json_put_float(struct json_text *json, float value) {
     char number[32];
     if (!isfinite(value)) {
-        json_raw(json, "null");
+        json_put_raw(json, "null");
         return;
     }
     snprintf(number, sizeof number, "%.9g", (double)value);
-    json_raw(json, number);
+    json_put_raw(json, number);
 }
 
-void json_fixed(struct json_text *json, double value, int decimals) {
+void json_put_fixed(struct json_text *json, double value, int decimals) {
     char number[400]; /* the largest double has 309 digits before its point */
     if (!isfinite(value)) {
-        json_raw(json, "null");
+        json_put_raw(json, "null");
         return;
     }
     snprintf(number, sizeof number, "%.*f", decimals, value);
-    json_raw(json, number);
+    json_put_raw(json, number);
 }

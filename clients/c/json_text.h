@@ -20,16 +20,16 @@ void json_close(struct json_text *json, char bracket); /* '}' or ']' */
 /* "name": of a member; the value follows. */
 void json_name(struct json_text *json, const char *name);
 
-void json_string(struct json_text *json, const char *text, size_t bytes);
-void json_text_value(struct json_text *json, const char *text); /* NUL-terminated; NULL: null */
-void json_unsigned(struct json_text *json, uint64_t value);
-void json_signed(struct json_text *json, int64_t value);
-void json_boolean(struct json_text *json, bool value);
+void json_put_string(struct json_text *json, const char *text, size_t bytes);
+void json_put_text(struct json_text *json, const char *text); /* NUL-terminated; NULL: null */
+void json_put_unsigned(struct json_text *json, uint64_t value);
+void json_put_signed(struct json_text *json, int64_t value);
+void json_put_boolean(struct json_text *json, bool value);
 /* Nine significant digits, which give the same float back; NaN and infinities become null. */
-void json_float(struct json_text *json, float value);
+void json_put_float(struct json_text *json, float value);
 /* `decimals` digits after the point. */
-void json_fixed(struct json_text *json, double value, int decimals);
+void json_put_fixed(struct json_text *json, double value, int decimals);
 /* What is JSON already. */
-void json_raw(struct json_text *json, const char *text);
+void json_put_raw(struct json_text *json, const char *text);
 
 #endif

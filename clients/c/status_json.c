@@ -13,16 +13,16 @@ static void put_field(struct json_text *json, const struct ferry_status_field *f
     json_name(json, field->key);
     switch ((enum ferry_status_field_kind)field->kind) {
     case FERRY_FIELD_TEXT:
-        json_text_value(json, *(const char *const *)at);
+        json_put_text(json, *(const char *const *)at);
         return;
     case FERRY_FIELD_UINT32:
-        json_unsigned(json, *(const uint32_t *)at);
+        json_put_unsigned(json, *(const uint32_t *)at);
         return;
     case FERRY_FIELD_UINT64:
-        json_unsigned(json, *(const uint64_t *)at);
+        json_put_unsigned(json, *(const uint64_t *)at);
         return;
     case FERRY_FIELD_BOOL:
-        json_boolean(json, *(const bool *)at);
+        json_put_boolean(json, *(const bool *)at);
         return;
     }
 }
@@ -37,7 +37,7 @@ static void put_lists(struct json_text *json, const struct ferry_wire_status *st
     json_name(json, "endpoints");
     json_open(json, '[');
     for (uint32_t at = 0; at < status->endpoint_count; at++)
-        json_text_value(json, status->endpoints[at]);
+        json_put_text(json, status->endpoints[at]);
     json_close(json, ']');
     json_name(json, "models");
     json_open(json, '[');
@@ -56,7 +56,7 @@ static void put_requests(struct json_text *json, const struct ferry_wire_status 
         if (status->requests[at] == 0)
             continue;
         json_name(json, ferry_status_name((enum ferry_status)at));
-        json_unsigned(json, status->requests[at]);
+        json_put_unsigned(json, status->requests[at]);
     }
     json_close(json, '}');
 }

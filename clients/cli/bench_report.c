@@ -69,22 +69,22 @@ static void print_report(const struct cli_options *options, const char *endpoint
 
 static void put_count(struct json_text *json, const char *name, uint64_t value) {
     json_name(json, name);
-    json_unsigned(json, value);
+    json_put_unsigned(json, value);
 }
 
 static void put_fixed(struct json_text *json, const char *name, double value, int decimals) {
     json_name(json, name);
-    json_fixed(json, value, decimals);
+    json_put_fixed(json, value, decimals);
 }
 
 static void put_load(struct json_text *json, const struct cli_options *options,
                      const char *endpoint) {
     json_name(json, "endpoint");
-    json_text_value(json, endpoint);
+    json_put_text(json, endpoint);
     json_name(json, "operation");
-    json_text_value(json, operation_names[options->operation]);
+    json_put_text(json, operation_names[options->operation]);
     json_name(json, "mode");
-    json_text_value(json, options->rate > 0 ? "poisson" : "closed");
+    json_put_text(json, options->rate > 0 ? "poisson" : "closed");
     put_count(json, "clients", options->clients);
     put_count(json, "batch", options->batch);
     if (options->rate > 0)
@@ -126,7 +126,7 @@ static void put_errors(struct json_text *json, const struct bench_result *result
     if (result->error_count == 0)
         return;
     json_name(json, "first_error");
-    json_text_value(json, result->first_error);
+    json_put_text(json, result->first_error);
 }
 
 static void put_report(struct json_text *json, const struct cli_options *options,

@@ -109,7 +109,7 @@ static void begin_line(struct json_text *json, struct result_output *output, uin
     json_begin(json, &output->bytes);
     json_open(json, '{');
     json_name(json, "index");
-    json_unsigned(json, index);
+    json_put_unsigned(json, index);
 }
 
 static enum ferry_status end_line(struct json_text *json) {
@@ -125,15 +125,15 @@ static void put_vector(struct json_text *json, const struct ferry_reply *reply, 
     const int8_t *raw = ferry_reply_raw_row(reply, at, &bytes);
     if (dtype == FERRY_CLIENT_INT8) {
         json_name(json, "scale");
-        json_float(json, ferry_reply_scale(reply, at));
+        json_put_float(json, ferry_reply_scale(reply, at));
     }
     json_name(json, "embedding");
     json_open(json, '[');
     for (size_t column = 0; column < width; column++) {
         if (dtype == FERRY_CLIENT_INT8)
-            json_signed(json, raw[column]);
+            json_put_signed(json, raw[column]);
         else
-            json_float(json, row[column]);
+            json_put_float(json, row[column]);
     }
     json_close(json, ']');
 }
@@ -143,7 +143,7 @@ static void put_numbers(struct json_text *json, const char *name, const uint8_t 
     json_name(json, name);
     json_open(json, '[');
     for (size_t at = 0; at < count; at++)
-        json_unsigned(json, values[at]);
+        json_put_unsigned(json, values[at]);
     json_close(json, ']');
 }
 
@@ -154,7 +154,7 @@ static void put_token_texts(struct json_text *json, const struct ferry_reply *re
     for (size_t position = 0; position < count; position++) {
         size_t bytes = 0;
         const char *text = ferry_reply_token(reply, at, window, position, &bytes);
-        json_string(json, text, bytes);
+        json_put_string(json, text, bytes);
     }
     json_close(json, ']');
 }
@@ -164,8 +164,8 @@ static void put_offsets(struct json_text *json, const struct ferry_reply_window 
     json_open(json, '[');
     for (size_t position = 0; position < tokens->count; position++) {
         json_open(json, '[');
-        json_unsigned(json, tokens->offsets[2 * position]);
-        json_unsigned(json, tokens->offsets[2 * position + 1]);
+        json_put_unsigned(json, tokens->offsets[2 * position]);
+        json_put_unsigned(json, tokens->offsets[2 * position + 1]);
         json_close(json, ']');
     }
     json_close(json, ']');
@@ -179,7 +179,7 @@ static void put_window(struct json_text *json, const struct ferry_reply *reply, 
     json_name(json, "ids");
     json_open(json, '[');
     for (size_t position = 0; position < tokens.count; position++)
-        json_signed(json, tokens.ids[position]);
+        json_put_signed(json, tokens.ids[position]);
     json_close(json, ']');
     put_token_texts(json, reply, at, window, tokens.count);
     if (tokens.offsets != NULL)
@@ -205,12 +205,12 @@ static enum ferry_status put_json(struct result_output *output, uint64_t index,
     struct ferry_reply_model model;
     begin_line(&json, output, index);
     json_name(&json, "truncated");
-    json_boolean(&json, ferry_reply_truncated(reply, at));
+    json_put_boolean(&json, ferry_reply_truncated(reply, at));
     json_name(&json, "tokens_used");
-    json_unsigned(&json, ferry_reply_tokens(reply, at));
+    json_put_unsigned(&json, ferry_reply_tokens(reply, at));
     if (ferry_reply_get_model(reply, &model) && model.padding_affects_result) {
         json_name(&json, "padding_affects_result");
-        json_boolean(&json, true);
+        json_put_boolean(&json, true);
     }
     if (output->options->command == CLI_EMBED)
         put_vector(&json, reply, at);
@@ -228,9 +228,9 @@ static enum ferry_status put_json_error(struct result_output *output, uint64_t i
     json_name(&json, "error");
     json_open(&json, '{');
     json_name(&json, "code");
-    json_text_value(&json, ferry_status_name(status));
+    json_put_text(&json, ferry_status_name(status));
     json_name(&json, "message");
-    json_text_value(&json, message);
+    json_put_text(&json, message);
     json_close(&json, '}');
     return end_line(&json);
 }

@@ -216,8 +216,7 @@ static enum ferry_status run(struct text_stream *stream, struct ferry_error *err
             return status;
         if (stream->input_ended && stream->used == 0)
             return FERRY_OK;
-        bool has_more_texts =
-            !stream->input_ended && !stream->needs_read && has_free_slot(stream);
+        bool has_more_texts = !stream->input_ended && !stream->needs_read && has_free_slot(stream);
         if (!has_more_texts)
             status = wait_and_read(stream, error);
         if (status != FERRY_OK)

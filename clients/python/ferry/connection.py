@@ -50,9 +50,7 @@ class Connection:
 
     def _after_fork_in_child(self) -> None:
         _left_by_fork.append(self._owner)
-        if self._wake is not None:
-            for descriptor in self._wake:
-                os.close(descriptor)
+        self._close_wake()
         self._start_afresh()
 
     # ---- calls, from any thread ----
@@ -62,7 +60,9 @@ class Connection:
         items. The daemon's limits are kept by splitting."""
         timeout = self.settings.deadline if deadline is None else deadline
         if not 0 < timeout <= 3600:
-            raise ValueError(f"deadline must be more than 0 and at most 3600 seconds, not {timeout}")
+            raise ValueError(
+                f"deadline must be more than 0 and at most 3600 seconds, not {timeout}"
+            )
         now = time.monotonic()
         call = Call(deadline=now + timeout, submitted=now, timeout=timeout)
         for first, count in self._split(sizes):
@@ -132,6 +132,8 @@ class Connection:
             thread = self._thread
             if thread is not None:
                 self._ring()
+            else:
+                self._close_wake()
         if thread is not None and thread is not threading.current_thread():
             thread.join(10)
 
@@ -169,7 +171,15 @@ class Connection:
             self._inbox.clear()
             self._cancelled.clear()
             self._thread = None
+            if self._closed:
+                self._close_wake()
             return calls
+
+    def _close_wake(self) -> None:
+        if self._wake is not None:
+            for descriptor in self._wake:
+                os.close(descriptor)
+        self._wake = None
 
     def _finished(self, call: Call) -> None:
         with self._lock:

@@ -85,8 +85,9 @@ class Exchange:
         self.waiting: Deque[Piece] = deque()
         self.delayed: Dict[int, Piece] = {}
         self.sent: Dict[int, Piece] = {}
+        # How many may be at the daemon: what it took when it last said BUSY, then slowly more.
         self.window = settings.max_in_flight
-        self.window_cut_until = 0.0
+        self.answered_in_window = 0
         self.busy_since = 0.0
         self.last_heard = 0.0
         self.last_ping = 0.0
@@ -155,17 +156,28 @@ class Exchange:
             self.fail_all(BadData(f"{self.endpoint} sent something that is no reply: {cause}"))
             return
         piece = self.pieces.get(number) if isinstance(number, int) else None
+        if piece is None and "id" not in reply and status == "TOO_LARGE" and self.sent:
+            # The daemon does not read a body that is over its limit, so it cannot tell the id.
+            piece = max(self.sent.values(), key=lambda candidate: len(candidate.body))
         if piece is None:
             return  # a pong, or the second reply to a request that was sent twice
         if status == "OK":
-            self.window = min(self.window + 1, self.settings.max_in_flight)
+            self._widen_window()
             piece.reply = reply
             self._piece_done(piece)
         else:
             self._piece_failed(piece, reply, now)
 
+    def _widen_window(self) -> None:
+        self.answered_in_window += 1
+        if self.answered_in_window >= self.window:
+            self.answered_in_window = 0
+            wider = self.window + max(self.window // 8, 1)
+            self.window = min(wider, self.settings.max_in_flight)
+
     def _piece_failed(self, piece: Piece, reply: Dict[str, Any], now: float) -> None:
         advice = reply.get("retry_after_ms") or 0
+        self.sent.pop(piece.id, None)  # the daemon is through with it: nothing to cancel there
         if reply["status"] in RETRYABLE and self._retry_later(piece, reply["status"], advice, now):
             return
         message = str(reply.get("message", ""))
@@ -182,9 +194,10 @@ class Exchange:
 
     def _retry_later(self, piece: Piece, status: str, advice_ms: int, now: float) -> bool:
         pause = self._pause(piece, advice_ms)
-        if status == "BUSY" and now >= self.window_cut_until:
-            self.window = max(len(self.sent) // 2, 1)
-            self.window_cut_until = now + pause
+        if status == "BUSY":
+            self.window = max(len(self.sent), 1)
+            if self.sent:  # the queue is full of our own requests: no attempt in vain
+                piece.attempts -= 1
         if piece.attempts >= self.settings.max_attempts or now + pause >= piece.call.deadline:
             return False
         self._delay(piece, now + pause)

@@ -78,8 +78,10 @@ def _check_texts(texts: Iterable[TextOrPair]) -> List[Any]:
     for index, text in enumerate(texts):
         if isinstance(text, str):
             checked.append(text)
-        elif isinstance(text, (tuple, list)) and len(text) == 2 and all(
-            isinstance(part, str) for part in text
+        elif (
+            isinstance(text, (tuple, list))
+            and len(text) == 2
+            and all(isinstance(part, str) for part in text)
         ):
             checked.append(tuple(text))
         else:
