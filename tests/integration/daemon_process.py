@@ -38,7 +38,8 @@ def private_environment(folder, extra=None):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FERRY_")}
     environment["XDG_RUNTIME_DIR"] = str(folder)
     sanitizer = f"abort_on_error=1:log_path={folder}/sanitizer"
-    environment["ASAN_OPTIONS"] = f"{sanitizer}:detect_leaks=1"
+    # A small quarantine: tests look at how memory grows.
+    environment["ASAN_OPTIONS"] = f"{sanitizer}:detect_leaks=1:quarantine_size_mb=1"
     environment["UBSAN_OPTIONS"] = f"{sanitizer}:print_stacktrace=1"
     environment["TSAN_OPTIONS"] = f"{sanitizer}:halt_on_error=1"
     environment.update(extra or {})
