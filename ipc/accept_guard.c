@@ -45,12 +45,14 @@ static void turn_one_away(int listener) {
         close(connection);
         atomic_fetch_add_explicit(&turned_away, 1, memory_order_relaxed);
     } else if (errno == EMFILE) {
-        nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = 10L * 1000 * 1000}, NULL);
     }
     reserve_fd = open_reserve();
     pthread_mutex_unlock(&reserve_lock);
 }
 
+/* The C library's own parameter names are reserved to it. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 EXPORTED int accept4(int listener, struct sockaddr *address, socklen_t *size, int flags) {
     int connection = system_accept4(listener, address, size, flags);
     if (connection >= 0 || errno != EMFILE)
@@ -60,6 +62,7 @@ EXPORTED int accept4(int listener, struct sockaddr *address, socklen_t *size, in
     return -1;
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 EXPORTED int accept(int listener, struct sockaddr *address, socklen_t *size) {
     return accept4(listener, address, size, 0);
 }

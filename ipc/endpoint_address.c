@@ -75,7 +75,7 @@ enum ferry_status ferry_endpoint_address_to_listen(const char *endpoint,
     if (!has_scheme(endpoint, "tcp://"))
         return refuse_scheme(endpoint, error);
     char host[256];
-    const char *port;
+    const char *port = "";
     enum ferry_status status = parse_tcp(endpoint, true, host, sizeof host, &port, error);
     if (status != FERRY_OK)
         return status;
@@ -99,7 +99,7 @@ enum ferry_status ferry_endpoint_address_to_connect(const char *endpoint,
     if (!has_scheme(endpoint, "tcp://"))
         return refuse_scheme(endpoint, error);
     char host[256];
-    const char *port;
+    const char *port = "";
     enum ferry_status status = parse_tcp(endpoint, false, host, sizeof host, &port, error);
     if (status == FERRY_OK)
         snprintf(ret_address->zmq, sizeof ret_address->zmq, "tcp://%s:%s",

@@ -16,14 +16,14 @@ enum {
     LARGEST_COUNT = 0x7fffffff
 };
 
-#define KEY(text, ops) .name = text, .name_size = sizeof(text) - 1, .operations = ops
+#define KEY(text, ops) .name = (text), .name_size = sizeof(text) - 1, .operations = (ops)
 #define FIELD(member)                                                                              \
     .offset = offsetof(struct ferry_wire_request, member),                                         \
     .width = sizeof(((struct ferry_wire_request *)0)->member)
 #define UINT(member, lowest, highest)                                                              \
-    FIELD(member), .kind = FERRY_VALUE_UINT, .minimum = lowest, .maximum = highest
+    FIELD(member), .kind = FERRY_VALUE_UINT, .minimum = (lowest), .maximum = (highest)
 #define BOOL(member) FIELD(member), .kind = FERRY_VALUE_BOOL
-#define NAME(member, table) FIELD(member), .kind = FERRY_VALUE_NAME, .names = table
+#define NAME(member, table) FIELD(member), .kind = FERRY_VALUE_NAME, .names = (table)
 
 const struct ferry_wire_key_row ferry_wire_key_rows[FERRY_KEY_COUNT] = {
     [FERRY_KEY_V] = {KEY("v", ALL)},

@@ -128,8 +128,10 @@ enum ferry_status ferry_wire_allocate(struct ferry_arena *arena, size_t count, s
                                       void *ret_pointer, struct ferry_error *error) {
     size_t bytes = count * size;
     void *pointer = ferry_arena_allocate(arena, bytes > 0 ? bytes : 1);
-    if (pointer == NULL)
-        return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory to read the reply");
+    if (pointer == NULL) {
+        (void)ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory to read the reply");
+        return FERRY_OUT_OF_MEMORY;
+    }
     memset(pointer, 0, bytes);
     memcpy(ret_pointer, &pointer, sizeof pointer);
     return FERRY_OK;

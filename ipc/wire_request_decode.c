@@ -136,8 +136,9 @@ static enum ferry_status require(const struct located_values *located, enum ferr
                                  struct ferry_error *error) {
     if (is_seen(located, key))
         return FERRY_OK;
-    return ferry_fail(error, FERRY_BAD_REQUEST, "the key \"%s\" is missing",
-                      ferry_wire_key_rows[key].name);
+    (void)ferry_fail(error, FERRY_BAD_REQUEST, "the key \"%s\" is missing",
+                     ferry_wire_key_rows[key].name);
+    return FERRY_BAD_REQUEST;
 }
 
 static enum ferry_status check_version(const struct located_values *located,

@@ -3,7 +3,7 @@
 #include "ipc/wire_status.h"
 
 #define ROW(structure, member, name, type)                                                         \
-    { .key = name, .kind = type, .offset = offsetof(struct structure, member) }
+    { .key = (name), .kind = (type), .offset = offsetof(struct structure, member) }
 #define SERVER(member, type) ROW(ferry_wire_status, member, #member, type)
 #define MODEL(member, type) ROW(ferry_wire_status_model, member, #member, type)
 #define LIMIT(member, type) ROW(ferry_wire_status_limits, member, #member, type)

@@ -37,7 +37,7 @@ static void touch_tokens(const struct ferry_wire_tokens *tokens) {
     touch(tokens->type_ids, tokens->count);
     touch(tokens->special, tokens->count);
     if (tokens->offsets != NULL)
-        touch(tokens->offsets, tokens->count * 2 * sizeof *tokens->offsets);
+        touch(tokens->offsets, (size_t)tokens->count * 2 * sizeof *tokens->offsets);
     for (uint32_t i = 0; i < tokens->count; i++)
         touch(tokens->tokens[i].data, tokens->tokens[i].size);
     for (uint32_t i = 0; i < tokens->window_count; i++) {
