@@ -1,4 +1,5 @@
 /* ferry: the command-line client. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -25,11 +26,13 @@ static int run(const struct cli_options *options) {
     return EX_SOFTWARE;
 }
 
-/* Help and version are output like any other: a full disk must not look like success. */
+/* A full disk must not look like success. */
 static int finish_output(void) {
-    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+    bool has_failed = ferror(stdout) != 0;
+    if (fflush(stdout) == 0 && !has_failed)
         return EX_OK;
-    perror("ferry: cannot write standard output");
+    fprintf(stderr, "ferry: cannot write standard output: %s\n",
+            has_failed ? "it is full or broken" : strerror(errno));
     return EX_IOERR;
 }
 
@@ -66,6 +69,5 @@ int main(int count, char **arguments) {
         return finish_output();
     }
     int code = run(&options);
-    int output_code = finish_output();
-    return code != EX_OK ? code : output_code;
+    return code != EX_OK ? code : finish_output();
 }

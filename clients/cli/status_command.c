@@ -1,5 +1,7 @@
 /* ferry status and ferry ping. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -103,14 +105,18 @@ int cli_run_status(const struct cli_options *options) {
     return status == FERRY_OK ? 0 : cli_complain(&error);
 }
 
-static void print_pong(const struct cli_options *options, const struct ferry_client *client,
-                       uint64_t microseconds) {
+/* Each answer shows at once. */
+static enum ferry_status print_pong(const struct cli_options *options,
+                                    const struct ferry_client *client, uint64_t microseconds,
+                                    struct ferry_error *error) {
     if (options->json != 0)
         printf("{\"round_trip_us\":%llu}\n", (unsigned long long)microseconds);
     else
         printf("%s answered in %.3f ms\n", ferry_client_endpoint_name(client),
                (double)microseconds / 1e3);
-    fflush(stdout);
+    if (fflush(stdout) == 0)
+        return FERRY_OK;
+    return ferry_fail(error, FERRY_IO, "cannot write standard output: %s", strerror(errno));
 }
 
 int cli_run_ping(const struct cli_options *options) {
@@ -126,7 +132,7 @@ int cli_run_ping(const struct cli_options *options) {
             nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
         status = ferry_client_ping(client, 0, &microseconds, &error);
         if (status == FERRY_OK)
-            print_pong(options, client, microseconds);
+            status = print_pong(options, client, microseconds, &error);
     }
     ferry_client_free(client);
     return status == FERRY_OK ? 0 : cli_complain(&error);
