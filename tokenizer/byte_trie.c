@@ -186,6 +186,7 @@ static bool build(struct trie_builder *builder, size_t key_count) {
     if (!add_block(builder))
         return false;
     take(builder, 0, 0);
+    builder->places[0].is_base = true; /* else the root would be its own child for a zero byte */
     if (!push_range(builder, (struct key_range){0, key_count, 0, 0}))
         return false;
     while (builder->queue_begin < builder->queue_end && builder->count <= UNITS_LIMIT)

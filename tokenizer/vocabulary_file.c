@@ -175,7 +175,10 @@ enum ferry_status ferry_tokenizer_read_vocabulary(struct ferry_tokenizer *tokeni
     if (!root)
         return ferry_fail(error, FERRY_BAD_DATA, "tokenizer_config.json is not JSON: %s (line %d)",
                           problem.text, problem.line);
-    status = read_with_config(tokenizer, root, overrides, error);
+    if (json_is_object(root))
+        status = read_with_config(tokenizer, root, overrides, error);
+    else
+        status = ferry_fail(error, FERRY_BAD_DATA, "tokenizer_config.json is not a JSON object");
     json_decref(root);
     return status;
 }

@@ -1,0 +1,133 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "small_tokenizer.h"
+
+static void expect_failure(struct small_tokenizer_parts parts, enum ferry_status status,
+                           const char *named) {
+    struct ferry_tokenizer *tokenizer = NULL;
+    struct ferry_error error = {0};
+    cr_expect_eq(small_tokenizer_load(&parts, &tokenizer, &error), status, "%s", error.text);
+    cr_expect(strstr(error.text, named) != NULL, "\"%s\" lacks %s", error.text, named);
+    cr_expect_null(tokenizer);
+}
+
+Test(tokenizer_load, what_is_not_supported_is_named) {
+    expect_failure((struct small_tokenizer_parts){.model = "{\"type\": \"BPE\", \"vocab\": {}}"},
+                   FERRY_UNSUPPORTED, "BPE");
+    expect_failure((struct small_tokenizer_parts){.normalizer = "{\"type\": \"NFKC\"}"},
+                   FERRY_UNSUPPORTED, "NFKC");
+    expect_failure((struct small_tokenizer_parts){.pre_tokenizer = "{\"type\": \"Whitespace\"}"},
+                   FERRY_UNSUPPORTED, "Whitespace");
+    expect_failure((struct small_tokenizer_parts){.pre_tokenizer = "null"}, FERRY_UNSUPPORTED,
+                   "null");
+    expect_failure((struct small_tokenizer_parts){.post_processor = "{\"type\": \"ByteLevel\"}"},
+                   FERRY_UNSUPPORTED, "ByteLevel");
+    expect_failure((struct small_tokenizer_parts){.decoder = "{\"type\": \"Metaspace\"}"},
+                   FERRY_UNSUPPORTED, "Metaspace");
+}
+
+Test(tokenizer_load, wrong_content_is_told) {
+    expect_failure((struct small_tokenizer_parts){.model = "[]"}, FERRY_BAD_DATA, "model");
+    expect_failure((struct small_tokenizer_parts){.model = "{\"type\": \"WordPiece\"}"},
+                   FERRY_BAD_DATA, "vocab");
+    expect_failure(
+        (struct small_tokenizer_parts){
+            .model = "{\"unk_token\": \"[UNK]\", \"continuing_subword_prefix\": \"##\","
+                     " \"max_input_chars_per_word\": 100, \"vocab\": {\"a\": 0}}"},
+        FERRY_BAD_DATA, "[UNK]");
+    expect_failure(
+        (struct small_tokenizer_parts){
+            .model = "{\"unk_token\": \"a\", \"continuing_subword_prefix\": \"##\","
+                     " \"max_input_chars_per_word\": 100, \"vocab\": {\"a\": 99999999}}"},
+        FERRY_BAD_DATA, "99999999");
+    expect_failure((struct small_tokenizer_parts){.added_tokens = "[{\"id\": 1}]"}, FERRY_BAD_DATA,
+                   "added_tokens[0]");
+    expect_failure((struct small_tokenizer_parts){.added_tokens = "[{\"content\": \"\\u00ad\","
+                                                                  " \"normalized\": true}]"},
+                   FERRY_BAD_DATA, "normalised");
+    expect_failure((struct small_tokenizer_parts){.normalizer = "{\"type\": \"BertNormalizer\","
+                                                                " \"lowercase\": 1}"},
+                   FERRY_BAD_DATA, "lowercase");
+    expect_failure((struct small_tokenizer_parts){.more = "} trailing"}, FERRY_BAD_DATA, "JSON");
+}
+
+Test(tokenizer_load, post_processors) {
+    struct ferry_encode_options options = small_tokenizer_options();
+    struct small_tokenizer_parts parts = {
+        .post_processor = "{\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 3],"
+                          " \"cls\": [\"[CLS]\", 2]}"};
+    struct small_tokenizer small = small_tokenizer_open(&parts);
+    cr_expect_str_eq(small_tokenizer_show(&small, "a", "b", &options),
+                     "[CLS]* a [SEP]* b|1 [SEP]|1*");
+    cr_expect_eq(ferry_tokenizer_added_count(small.tokenizer, true), 3);
+    small_tokenizer_close(&small);
+    parts.post_processor = "null";
+    small = small_tokenizer_open(&parts);
+    cr_expect_str_eq(small_tokenizer_show(&small, "a", "b", &options), "a b|1");
+    cr_expect_eq(ferry_tokenizer_added_count(small.tokenizer, false), 0);
+    small_tokenizer_close(&small);
+}
+
+Test(tokenizer_load, questions) {
+    struct small_tokenizer small = small_tokenizer_open(NULL);
+    size_t size = 0;
+    cr_expect_str_eq(ferry_tokenizer_kind(small.tokenizer), "wordpiece");
+    cr_expect_eq(ferry_tokenizer_id_bound(small.tokenizer), 30);
+    cr_expect_eq(ferry_tokenizer_pad_id(small.tokenizer), 0);
+    cr_expect_eq(ferry_tokenizer_token_id(small.tokenizer, "hello", 5), 14);
+    cr_expect_eq(ferry_tokenizer_token_id(small.tokenizer, "hell", 4), -1);
+    cr_expect_null(ferry_tokenizer_token_text(small.tokenizer, 30, &size));
+    cr_expect_null(ferry_tokenizer_token_text(small.tokenizer, -1, &size));
+    small_tokenizer_close(&small);
+}
+
+static void write_file(const char *name, const char *content) {
+    FILE *file = fopen(name, "w");
+    cr_assert_not_null(file);
+    fputs(content, file);
+    fclose(file);
+}
+
+static struct small_tokenizer open_here(const struct ferry_tokenizer_overrides *overrides) {
+    struct small_tokenizer small = {0};
+    struct ferry_error error = {0};
+    cr_assert_eq(ferry_tokenizer_load(".", overrides, &small.tokenizer, &error), FERRY_OK, "%s",
+                 error.text);
+    cr_assert_eq(ferry_tokenizer_session_create(small.tokenizer, 0, &small.session, &error),
+                 FERRY_OK);
+    return small;
+}
+
+Test(tokenizer_load, vocabulary_and_configuration_from_disk) {
+    char folder[] = "/tmp/ferry-test-XXXXXX";
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(chdir(folder), 0);
+    struct ferry_tokenizer *tokenizer = NULL;
+    struct ferry_error error = {0};
+    cr_expect_eq(ferry_tokenizer_load(folder, NULL, &tokenizer, &error), FERRY_NO_INPUT);
+    cr_expect(strstr(error.text, folder) != NULL, "%s", error.text);
+    cr_expect_eq(ferry_tokenizer_load("missing", NULL, &tokenizer, &error), FERRY_NO_INPUT);
+
+    /* White space at the end of a line goes; of two equal lines the last one counts. */
+    write_file("vocab.txt", "[PAD]\n<unk>\n[CLS] \r\n[SEP]\t\nCafé\ncafe\nb\nb\n");
+    write_file("tokenizer_config.json",
+               "{\"do_lower_case\": false, \"unk_token\": {\"content\": \"<unk>\"}}");
+    struct ferry_encode_options options = small_tokenizer_options();
+    struct small_tokenizer small = open_here(NULL);
+    cr_expect_str_eq(small_tokenizer_show(&small, "Café x b", NULL, &options),
+                     "[CLS]* Café <unk> b [SEP]*");
+    cr_expect_eq(ferry_tokenizer_token_id(small.tokenizer, "b", 1), 7);
+    small_tokenizer_close(&small);
+
+    struct ferry_tokenizer_overrides overrides = {1, -1, -1, -1};
+    small = open_here(&overrides); /* lower case takes the accents with it */
+    cr_expect_str_eq(small_tokenizer_show(&small, "Café", NULL, &options), "[CLS]* cafe [SEP]*");
+    small_tokenizer_close(&small);
+    unlink("vocab.txt");
+    unlink("tokenizer_config.json");
+    rmdir(folder);
+}
