@@ -125,6 +125,21 @@ static struct ferry_message *new_message(void) {
     return message;
 }
 
+/* Lets the memory of a large body go at once. */
+static void cut_body(struct ferry_message *message) {
+    zmq_msg_t kept;
+    size_t size = zmq_msg_size(&message->body);
+    if (size > FERRY_OVERSIZED_KEPT)
+        size = FERRY_OVERSIZED_KEPT;
+    if (zmq_msg_init_size(&kept, size) != 0) {
+        ferry_message_drop_body(message);
+        return;
+    }
+    memcpy(zmq_msg_data(&kept), zmq_msg_data(&message->body), size);
+    zmq_msg_move(&message->body, &kept);
+    zmq_msg_close(&kept);
+}
+
 struct ferry_message *ferry_server_endpoint_receive(struct ferry_server_endpoint *endpoint) {
     struct ferry_message *message = new_message();
     if (message == NULL)
@@ -140,7 +155,7 @@ struct ferry_message *ferry_server_endpoint_receive(struct ferry_server_endpoint
         endpoint->counters.received++;
         endpoint->counters.oversized += message->oversized;
         if (message->oversized)
-            ferry_message_drop_body(message);
+            cut_body(message);
         return message;
     }
     ferry_message_free(message);

@@ -19,7 +19,7 @@ struct ferry_server_options {
     const char *const
         *listen; /* "ipc:///path" (mode 0660), "tcp://127.0.0.1:5555" (loopback only) */
     size_t listen_count;
-    size_t max_request_bytes; /* body larger than this: received with oversized set, body dropped */
+    size_t max_request_bytes; /* a larger body is cut, and received with oversized set */
     size_t outbox_bytes;      /* replies that wait for slow readers; beyond it they are dropped */
     int64_t outbox_wait_ns;   /* longest wait of one reply for a slow reader */
 };
@@ -50,7 +50,9 @@ unsigned ferry_server_endpoint_wait(struct ferry_server_endpoint *endpoint, int 
 struct ferry_message *ferry_server_endpoint_receive(struct ferry_server_endpoint *endpoint);
 
 const uint8_t *ferry_message_body(const struct ferry_message *message, size_t *size);
-/* The body was over max_request_bytes and is not there. */
+/* The body was over max_request_bytes: only its first FERRY_OVERSIZED_KEPT bytes are there, enough
+ * to find the id of the request in them (ferry_wire_request_read_id). */
+enum { FERRY_OVERSIZED_KEPT = 1024 };
 bool ferry_message_is_oversized(const struct ferry_message *message);
 /* Number that stands for the sending connection; equal for all its messages while it lives. */
 uint64_t ferry_message_peer(const struct ferry_message *message);

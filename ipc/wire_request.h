@@ -109,6 +109,10 @@ FERRY_MUST_CHECK enum ferry_status ferry_wire_request_decode(const uint8_t *body
                                                              struct ferry_wire_request *ret_request,
                                                              struct ferry_error *error);
 
+/* Only the id, out of a body that is cut off or too large to look at: false when it does not stand
+ * before the end or before whatever is broken. */
+bool ferry_wire_request_read_id(const uint8_t *body, size_t size, struct ferry_wire_id *ret_id);
+
 /* Appends the request's encoding. Fields at their defaults are left out. */
 FERRY_MUST_CHECK enum ferry_status
 ferry_wire_request_encode(const struct ferry_wire_request *request, struct ferry_buffer *body);

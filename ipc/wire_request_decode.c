@@ -368,3 +368,15 @@ enum ferry_status ferry_wire_request_decode(const uint8_t *body, size_t size,
         status = read_request(&located, limits, arena, ret_request, error);
     return as_bad_request(status, error);
 }
+
+bool ferry_wire_request_read_id(const uint8_t *body, size_t size, struct ferry_wire_id *ret_id) {
+    struct located_values located = {.begin = body, .end = body + size};
+    struct ferry_error key_error;
+    key_error.status = FERRY_OK;
+    ret_id->size = 0;
+    enum ferry_status status = locate_values(body, size, &located, &key_error, NULL);
+    if (is_seen(&located, FERRY_KEY_ID))
+        status = read_id(&located, FERRY_KEY_ID, ret_id, NULL);
+    (void)status; /* broken or not, what was found counts */
+    return ret_id->size > 0;
+}

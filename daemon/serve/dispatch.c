@@ -155,6 +155,9 @@ void ferry_server_handle(struct ferry_server *server, struct ferry_message *mess
         return;
     }
     struct ferry_error error;
+    size_t kept = 0;
+    const uint8_t *beginning = ferry_message_body(message, &kept);
+    (void)ferry_wire_request_read_id(beginning, kept, &request->wire.id);
     (void)ferry_fail(&error, FERRY_TOO_LARGE,
                      "the request is over the limit of %zu bytes: split it",
                      server->settings->max_request_bytes);

@@ -86,7 +86,7 @@ static void answer(struct echo_server *server, struct ferry_message *message) {
     const uint8_t *bytes = ferry_message_body(message, &size);
     char digits[16] = "";
     if (ferry_message_is_oversized(message)) {
-        CHECK(size == 0);
+        CHECK(size == FERRY_OVERSIZED_KEPT);
         reply_with(server, message, "oversized", 9);
     } else if (size > 0 && bytes[0] == 'h') {
         CHECK(server->held_count < MAX_HELD);

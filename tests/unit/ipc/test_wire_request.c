@@ -389,3 +389,23 @@ Test(wire_request, encoding_respects_the_buffers_maximum) {
         ferry_buffer_free(&small);
     }
 }
+
+/* As the first bytes of a body over the limit are read. */
+Test(wire_request, the_id_of_a_body_that_is_cut_off) {
+    struct ferry_wire_id id;
+    pack_body(&body, "{4 su ss ss s[1s", "v", 1, "op", "embed", "id", "xyz", "texts",
+              "a text that goes on and on and on");
+    for (size_t size = 0; size <= body.size; size++) {
+        bool found = ferry_wire_request_read_id(body.data, size, &id);
+        cr_assert_eq(found, size >= 20, "%zu bytes", size);
+        if (found)
+            cr_assert_arr_eq(id.bytes, "\xa3xyz", 4);
+    }
+    pack_body(&body, "{3 su s[1s su", "v", 1, "texts", "what comes first", "id", 5);
+    cr_assert(!ferry_wire_request_read_id(body.data, body.size - 8, &id));
+    cr_assert(ferry_wire_request_read_id(body.data, body.size, &id));
+    pack_body(&body, "{2 sn ss", "unknown", "id", "xyz");
+    cr_assert(ferry_wire_request_read_id(body.data, body.size, &id));
+    pack_body(&body, "{1 sf", "id", 1.5);
+    cr_assert(!ferry_wire_request_read_id(body.data, body.size, &id));
+}
