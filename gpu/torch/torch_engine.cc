@@ -17,6 +17,7 @@
 #include "gpu/pooling.h"
 #include "gpu/torch/batch_runner.h"
 #include "gpu/torch/probe_batch.h"
+#include "gpu/torch/tensor_memory.h"
 #include "gpu/torch/torch_device.h"
 #include "gpu/torch/torch_errors.h"
 #include "gpu/torch/trace_probe.h"
@@ -52,6 +53,7 @@ void set_up_process(const ferry_engine_options &options) {
     if (options.log_level != 0)
         ferry_log_set_level(static_cast<ferry_log_level>(options.log_level));
     static const bool once = [] {
+        install_tensor_memory();
         FLAGS_torch_jit_enable_rethrow_caught_exception = true;
         at::set_num_interop_threads(1);
         return true;
@@ -302,7 +304,7 @@ static const ferry_model_info *torch_model_info(const ferry_engine_model *model)
 static ferry_status torch_worker_create(ferry_engine_model *model, ferry_engine_worker **ret_worker,
                                         ferry_error *error) noexcept {
     return ferry::guarded(FERRY_ENGINE, error, [&] {
-        *ret_worker = new ferry_engine_worker(*model);
+        *ret_worker = std::make_unique<ferry_engine_worker>(*model).release();
         return FERRY_OK;
     });
 }

@@ -1,10 +1,9 @@
 /* libferry_torch.so: stands in front of libtorch. Some things must be settled before libtorch
- * enters the process (the caches of oneDNN, MKL's code path, the allocator), and they depend on
+ * enters the process (the caches of oneDNN, MKL's code path), and they depend on
  * options that are known only at the first model_load. So this object links no libtorch; it opens
  * libferry_torch_engine.so, which does, from its own folder. */
 #include <dlfcn.h>
 #include <limits.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +16,6 @@
 
 static pthread_mutex_t open_mutex = PTHREAD_MUTEX_INITIALIZER;
 static const struct ferry_engine *opened; /* under open_mutex until set; never closed */
-
-/* glibc gives large blocks back to the system after every operator, and page faults then cost up to
- * a third of the time. 32 MiB is the largest threshold that mallopt takes on 64 bits. */
-static void keep_large_blocks(void) {
-    mallopt(M_MMAP_THRESHOLD, 32 << 20);
-    mallopt(M_TRIM_THRESHOLD, 512 << 20);
-    mallopt(M_TOP_PAD, 16 << 20);
-}
 
 /* Without a limit oneDNN keeps a primitive for every shape it has met. What the user has set stays.
  */
@@ -71,7 +62,6 @@ static enum ferry_status open_engine(const struct ferry_engine_options *options,
                                      struct ferry_error *error) {
     if (options->log_level != 0)
         ferry_log_set_level((enum ferry_log_level)options->log_level);
-    keep_large_blocks();
     limit_shape_caches();
     enum ferry_status status = options->mkl_intel_path ? open_mkl_path(error) : FERRY_OK;
     if (status != FERRY_OK)

@@ -92,8 +92,7 @@ class TraceProbe {
             throw Failure(attempts_.last_error());
         reference_ = std::move(*rows);
         if (worst_difference(reference_, reference_) > 0)
-            throw Failure(FERRY_BAD_DATA,
-                          "the trace's answer is not finite (NaN or infinity)");
+            throw Failure(FERRY_BAD_DATA, "the trace's answer is not finite (NaN or infinity)");
     }
 
     size_t rows_of_first() const {

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import engine_files
-import traces
-from traces import BATCH, LENGTH, VOCABULARY, WIDTH
+import trace_kinds as traces
+from trace_kinds import BATCH, LENGTH, VOCABULARY, WIDTH
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("FERRY_BUILD_DIR", ROOT / "build"))
