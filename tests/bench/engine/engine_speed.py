@@ -57,8 +57,19 @@ def main():
     options = parser.parse_args()
     texts = [line for line in options.texts.read_text().splitlines() if line.strip()]
     for budget in options.budget.split(","):
-        print(json.dumps(measure(options.build, options.model, texts[: options.count], budget,
-                                 options.repeat, options.workers, options.mkl_intel_path)))
+        print(
+            json.dumps(
+                measure(
+                    options.build,
+                    options.model,
+                    texts[: options.count],
+                    budget,
+                    options.repeat,
+                    options.workers,
+                    options.mkl_intel_path,
+                )
+            )
+        )
 
 
 if __name__ == "__main__":

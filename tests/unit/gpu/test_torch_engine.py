@@ -15,6 +15,7 @@ from trace_kinds import BATCH, LENGTH, VOCABULARY, WIDTH
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("FERRY_BUILD_DIR", ROOT / "build"))
+DEVICE = os.environ.get("FERRY_TEST_DEVICE", "cpu")
 THREE = "ids:int64,mask:int64,type_ids:int64"
 
 
@@ -27,7 +28,7 @@ class Probe:
             "model": folder / "model.pt", "inputs": THREE, "pooling": "mean",
             "output-shape": "tokens", "traced-batch": BATCH, "traced-length": LENGTH,
             "max-length": LENGTH, "width": WIDTH, "vocabulary-size": VOCABULARY, "pad-id": 0,
-            "device": "cpu", "tolerance": "1e-4",
+            "device": DEVICE, "tolerance": "1e-4",
         }  # fmt: skip
 
     def trace(self, module, inputs=3, batch=BATCH, length=LENGTH, dtype=torch.long, **options):
@@ -46,7 +47,8 @@ class Probe:
         path = self.folder / "golden"
         flat = [row.flatten().tolist() for row in rows]
         engine_files.write_golden(
-            path, [(ids, types, row) for (ids, types), row in zip(sequences, flat)])
+            path, [(ids, types, row) for (ids, types), row in zip(sequences, flat)]
+        )
         return self.set(golden=path)
 
     def run(self, sequences=None, environment=None, **options):
@@ -95,7 +97,7 @@ def test_any_batch_and_length(probe):
     answer = probe.trace(traces.Bert()).golden(sequences[:5], expected[:5]).run(sequences)
     assert answer["load"] == "OK", answer["load_text"]
     assert facts(answer) == (0, 0, False, False)
-    assert (answer["engine"], answer["precision"], answer["device"]) == ("torch", "f32", "cpu")
+    assert (answer["engine"], answer["precision"], answer["device"]) == ("torch", "f32", DEVICE)
     assert answer["max_length"] == LENGTH and answer["pads"]
     assert worst(answer["rows"], expected) < 1e-5
     longest = max(len(ids) for ids, _ in sequences)
@@ -182,8 +184,12 @@ def test_a_mask_that_the_trace_ignores_is_found_out(probe):
 def test_gpt2_traced_at_batch_one(probe):
     sequences = traces.random_sequences(5, LENGTH)
     expected = traces.original_rows(
-        sequences, "last", lambda input_ids, token_type_ids, return_dict: traces.tiny_gpt2()(
-            input_ids=input_ids, use_cache=False, return_dict=False))
+        sequences,
+        "last",
+        lambda input_ids, token_type_ids, return_dict: traces.tiny_gpt2()(
+            input_ids=input_ids, use_cache=False, return_dict=False
+        ),
+    )
     probe.trace(traces.Gpt2(1), inputs=1, batch=1).set(inputs="ids:int64", pooling="last")
     answer = probe.golden(sequences, expected).run(sequences)
     assert answer["load"] == "OK", answer["load_text"]
@@ -399,7 +405,7 @@ def test_cuda_is_never_replaced_by_the_cpu(probe):
 
 
 def test_a_cpu_model_loads_no_cuda_library(probe):
-    probe.trace(traces.Bert()).run(environment={"LD_DEBUG": "files"})
+    probe.trace(traces.Bert()).run(device="cpu", environment={"LD_DEBUG": "files"})
     assert "libtorch_cpu.so" in probe.log
     assert "libtorch_cuda.so" not in probe.log and "libcublas" not in probe.log
 
