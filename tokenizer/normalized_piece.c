@@ -123,8 +123,9 @@ static enum ferry_status split(struct text_reader *reader, const struct normaliz
 
 /* The end of a first part of the piece that ends at white space; `begin` when there is none yet. */
 static size_t choose_end(struct text_reader *reader, size_t begin, size_t window, bool *is_whole) {
+    /* An added token that takes spaces with it may end behind what was searched. */
     while (!reader->has_match && reader->searched < reader->size &&
-           reader->searched - begin < window)
+           (reader->searched < begin || reader->searched - begin < window))
         ferry_reader_search(reader, begin);
     *is_whole = reader->has_match || reader->searched == reader->size;
     size_t end = reader->searched;

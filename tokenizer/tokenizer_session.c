@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { TEXT_BYTES_LIMIT = INT32_MAX, DEFAULT_CACHE_BYTES = 16 << 20 };
+enum { TEXT_BYTES_LIMIT = INT32_MAX, DEFAULT_CACHE_BYTES = 16 << 20, READ_GROWTH = 8 };
 
 enum ferry_status ferry_tokenizer_session_create(const struct ferry_tokenizer *tokenizer,
                                                  size_t word_cache_bytes,
@@ -45,6 +45,34 @@ void ferry_tokenizer_session_free(struct ferry_tokenizer_session *session) {
     free(session);
 }
 
+struct encode_input {
+    const char *texts[2]; /* the second may be NULL */
+    size_t sizes[2];
+    const struct ferry_encode_options *options;
+};
+
+static enum ferry_status read_texts(struct ferry_tokenizer_session *session,
+                                    const struct encode_input *input, size_t limit,
+                                    size_t *bytes_read, struct ferry_error *error) {
+    bytes_read[1] = 0;
+    enum ferry_status status = ferry_text_read(session, 0, input->texts[0], input->sizes[0], limit,
+                                               input->options, &bytes_read[0], error);
+    if (status != FERRY_OK || !input->texts[1])
+        return status;
+    status = ferry_text_read(session, 1, input->texts[1], input->sizes[1], limit, input->options,
+                             &bytes_read[1], error);
+    return status == FERRY_INVALID_INPUT ? ferry_fail_within(error, "second text") : status;
+}
+
+/* Two texts that are both cut share an odd number of tokens so that the longer one gets more: then
+ * it must be known which one that is. */
+static bool is_longer_unknown(const struct ferry_tokenizer_session *session,
+                              const struct encode_input *input, size_t limit) {
+    return input->texts[1] && input->options->strategy == FERRY_TRUNCATE_LONGEST_FIRST &&
+           limit != SIZE_MAX && limit % 2 == 1 && session->runs[0].count > limit &&
+           session->runs[1].count > limit;
+}
+
 enum ferry_status ferry_tokenizer_encode(struct ferry_tokenizer_session *session, const char *text,
                                          size_t text_bytes, const char *pair, size_t pair_bytes,
                                          const struct ferry_encode_options *options,
@@ -54,21 +82,14 @@ enum ferry_status ferry_tokenizer_encode(struct ferry_tokenizer_session *session
         return ferry_fail(error, FERRY_TOO_LARGE, "the text has %zu bytes; %d are allowed",
                           text_bytes > TEXT_BYTES_LIMIT ? text_bytes : pair_bytes,
                           TEXT_BYTES_LIMIT);
+    const struct encode_input input = {{text, pair}, {text_bytes, pair_bytes}, options};
     size_t limit = ferry_windows_read_limit(session->tokenizer, options, pair != NULL);
-    size_t bytes_read[2] = {0, 0};
-    enum ferry_status status =
-        ferry_text_read(session, 0, text, text_bytes, limit, options, &bytes_read[0], error);
-    if (status == FERRY_OK && pair) {
-        status =
-            ferry_text_read(session, 1, pair, pair_bytes, limit, options, &bytes_read[1], error);
-        if (status == FERRY_INVALID_INPUT)
-            status = ferry_fail_within(error, "second text");
+    enum ferry_status status = read_texts(session, &input, limit, ret_encodings->bytes_read, error);
+    while (status == FERRY_OK && is_longer_unknown(session, &input, limit)) {
+        limit = limit * READ_GROWTH + 1; /* odd as before */
+        status = read_texts(session, &input, limit, ret_encodings->bytes_read, error);
     }
-    if (status == FERRY_OK)
-        status = ferry_windows_make(session, text, pair, options, ret_encodings, error);
-    if (status == FERRY_OK) {
-        ret_encodings->bytes_read[0] = bytes_read[0];
-        ret_encodings->bytes_read[1] = bytes_read[1];
-    }
-    return status;
+    return status == FERRY_OK
+               ? ferry_windows_make(session, text, pair, options, ret_encodings, error)
+               : status;
 }

@@ -76,6 +76,32 @@ static bool flag(const json_t *config, const char *key, bool missing) {
     return json_is_boolean(value) ? json_is_true(value) : missing;
 }
 
+/* Everything that is read from the file has the type that it must have, or is null. */
+static enum ferry_status check_types(const json_t *config, struct ferry_error *error) {
+    static const char *const flags[] = {"do_lower_case", "strip_accents", "tokenize_chinese_chars"};
+    for (size_t at = 0; at < sizeof flags / sizeof *flags; at++) {
+        const json_t *value = json_object_get(config, flags[at]);
+        if (value && !json_is_null(value) && !json_is_boolean(value))
+            return ferry_fail(error, FERRY_BAD_DATA,
+                              "tokenizer_config.json: \"%s\" must be true, false or null",
+                              flags[at]);
+    }
+    for (size_t at = 0; at < sizeof special_tokens / sizeof *special_tokens; at++) {
+        const json_t *value = json_object_get(config, special_tokens[at].key);
+        if (value && !json_is_null(value) && !json_is_string(value) &&
+            !json_is_string(json_object_get(value, "content")))
+            return ferry_fail(error, FERRY_BAD_DATA,
+                              "tokenizer_config.json: \"%s\" must be a string or an object with "
+                              "content",
+                              special_tokens[at].key);
+    }
+    const json_t *added = json_object_get(config, "added_tokens_decoder");
+    if (added && !json_is_null(added) && !json_is_object(added))
+        return ferry_fail(error, FERRY_BAD_DATA,
+                          "tokenizer_config.json: \"added_tokens_decoder\" must be an object");
+    return FERRY_OK;
+}
+
 static void read_options(struct ferry_tokenizer *tokenizer, const json_t *config,
                          const struct ferry_tokenizer_overrides *overrides) {
     struct ferry_bert_options *options = &tokenizer->normalizer;
@@ -148,6 +174,9 @@ static enum ferry_status read_special_tokens(struct ferry_tokenizer *tokenizer,
 static enum ferry_status read_with_config(struct ferry_tokenizer *tokenizer, const json_t *config,
                                           const struct ferry_tokenizer_overrides *overrides,
                                           struct ferry_error *error) {
+    enum ferry_status status = check_types(config, error);
+    if (status != FERRY_OK)
+        return status;
     read_options(tokenizer, config, overrides);
     tokenizer->wordpiece.longest_word = LONGEST_WORD;
     tokenizer->decoder.is_present = true;
@@ -156,7 +185,7 @@ static enum ferry_status read_with_config(struct ferry_tokenizer *tokenizer, con
     if (!tokenizer->decoder.prefix)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the decoder");
     tokenizer->decoder.prefix_size = strlen(tokenizer->decoder.prefix);
-    enum ferry_status status = read_special_tokens(tokenizer, config, error);
+    status = read_special_tokens(tokenizer, config, error);
     return status == FERRY_OK ? ferry_wordpiece_build(&tokenizer->wordpiece, &tokenizer->vocabulary,
                                                       "##", 2, error)
                               : status;

@@ -138,6 +138,17 @@ Test(tokenizer_encode, added_tokens_in_the_normalised_text) {
     small_tokenizer_close(&small);
 }
 
+/* The raw token takes the end of the text with it, so that nothing is left behind what was
+ * searched. */
+Test(tokenizer_encode, spaces_of_a_raw_token_before_normalised_ones) {
+    struct small_tokenizer small = open_with_added(
+        "[{\"content\": \" lead\", \"lstrip\": true, \"rstrip\": true, \"normalized\": false},"
+        " {\"content\": \"A\", \"normalized\": true}]");
+    expect(&small, " lead\n", "[CLS]*  lead [SEP]*");
+    expect(&small, "b lead  xa", "[CLS]* b  lead [UNK] a [SEP]*");
+    small_tokenizer_close(&small);
+}
+
 /* With a limit, only a part of the text is normalised at first. */
 Test(tokenizer_encode, added_tokens_in_a_long_normalised_text) {
     struct small_tokenizer small =

@@ -85,6 +85,26 @@ Test(tokenizer_load, questions) {
     small_tokenizer_close(&small);
 }
 
+static void expect_bad_config(const char *config, const char *named) {
+    const char vocabulary[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n";
+    const struct ferry_tokenizer_file files[] = {{"vocab.txt", vocabulary, sizeof vocabulary - 1},
+                                                 {"tokenizer_config.json", config, strlen(config)}};
+    struct ferry_tokenizer *tokenizer = NULL;
+    struct ferry_error error = {0};
+    cr_expect_eq(ferry_tokenizer_load_files(files, 2, NULL, &tokenizer, &error), FERRY_BAD_DATA);
+    cr_expect(strstr(error.text, named) != NULL, "\"%s\" lacks %s", error.text, named);
+}
+
+Test(tokenizer_load, wrong_types_in_the_configuration_are_named) {
+    expect_bad_config("[]", "tokenizer_config.json");
+    expect_bad_config("{", "tokenizer_config.json");
+    expect_bad_config("{\"do_lower_case\": \"yes\"}", "do_lower_case");
+    expect_bad_config("{\"do_lower_case\": {}}", "do_lower_case");
+    expect_bad_config("{\"unk_token\": 3}", "unk_token");
+    expect_bad_config("{\"added_tokens_decoder\": 1}", "added_tokens_decoder");
+    expect_bad_config("{\"sep_token\": \"<sep>\"}", "separator");
+}
+
 static void write_file(const char *name, const char *content) {
     FILE *file = fopen(name, "w");
     cr_assert_not_null(file);

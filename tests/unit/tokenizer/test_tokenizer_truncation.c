@@ -55,6 +55,24 @@ Test(tokenizer_truncation, longest_first) {
     small_tokenizer_close(&small);
 }
 
+/* The odd token goes to the longer text, however far beyond the cut it is the longer one. */
+Test(tokenizer_truncation, the_longer_text_is_told_by_its_true_length) {
+    struct small_tokenizer small = small_tokenizer_open(NULL);
+    static char longer[2001], shorter[1999];
+    for (size_t at = 0; at < sizeof longer - 1; at++)
+        longer[at] = at % 2 ? ' ' : 'a';
+    memcpy(shorter, longer, sizeof shorter - 1);
+    struct ferry_encode_options options = limit(6);
+    for (int unit = 0; unit < 3; unit++) {
+        options.offsets = (enum ferry_offset_unit)unit;
+        expect(&small, longer, shorter, &options, "[CLS]* a a [SEP]* a|1 [SEP]|1*");
+        expect(&small, shorter, longer, &options, "[CLS]* a [SEP]* a|1 a|1 [SEP]|1*");
+        expect(&small, longer, longer, &options, "[CLS]* a [SEP]* a|1 a|1 [SEP]|1*");
+        expect(&small, "eeeee", "abab", &options, "[CLS]* [UNK] [SEP]* a|1 ##b|1 [SEP]|1*");
+    }
+    small_tokenizer_close(&small);
+}
+
 Test(tokenizer_truncation, only_one_of_two) {
     struct small_tokenizer small = small_tokenizer_open(NULL);
     struct ferry_encode_options options = limit(6);
