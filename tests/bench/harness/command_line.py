@@ -5,19 +5,20 @@ import json
 import time
 
 from daemon_process import SOURCE_DIR
-from harness import engine_share, machine, overhead, page, python_servers
+from harness import engine_share, machine, overhead, page, python_servers, tokenizer_speed
 
 PARTS = {
     "overhead": overhead.measure,
     "engine": engine_share.measure,
     "servers": python_servers.measure,
+    "tokenizer": tokenizer_speed.measure,
 }
 RESULTS = SOURCE_DIR / "docs" / "performance"
 
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="tests/bench/run", description="Measures ferry.")
-    parser.add_argument("parts", nargs="*", help="overhead, engine, servers; default: all")
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="small counts; writes no results")
     parser.add_argument("--render", action="store_true", help="only tables and plots")
     parser.add_argument("--rounds", type=int, help="rounds of each part")

@@ -40,7 +40,6 @@ def describe():
     return {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "load_before": round(os.getloadavg()[0], 2),

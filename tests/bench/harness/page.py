@@ -50,7 +50,32 @@ def servers_table(result):
     return lines_of(header, rows) + "\n\n" + verdict
 
 
-TABLES = {"overhead": overhead_table, "engine": engine_table, "servers": servers_table}
+def tokenizer_table(result):
+    keys = ("ferry cold", "nanotoken cold", "ferry warm", "nanotoken warm", "Hugging Face")
+    rows = []
+    for name, row in result["corpora"].items():
+        speed = {key: row["MB/s"][key]["median"] for key in keys}
+        ratios = [
+            speed["ferry cold"] / speed["nanotoken cold"],
+            speed["ferry warm"] / speed["nanotoken warm"],
+            speed["ferry warm"] / speed["Hugging Face"],
+        ]
+        rows.append([name, *(f"{v:,.1f}" for v in speed.values()), *(f"{v:.2f}" for v in ratios)])
+    header = ["MB/s", *keys, "cold to nanotoken", "warm to nanotoken", "warm to Hugging Face"]
+    targets = [
+        [t["what"], f"{t['value']:.2f}", t["needed"].replace(">=", "at least").replace("<=", "at most"),
+         VERDICT[bool(t["reached"])]]
+        for t in result["targets"]
+    ]  # fmt: skip
+    return lines_of(header, rows) + "\n\n" + lines_of(["target", "", "", ""], targets)
+
+
+TABLES = {
+    "overhead": overhead_table,
+    "engine": engine_table,
+    "servers": servers_table,
+    "tokenizer": tokenizer_table,
+}
 
 
 def table(result):
@@ -62,23 +87,71 @@ def provenance(result):
     versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items() if v)
     return (
         f"Measured {machine['date']} at commit {machine['commit']} on {machine['cores']} cores of "
-        f"{machine['processor']}, kernel {machine['kernel']}, load before {machine['load_before']}; "
+        f"{machine['processor']}, load before {machine['load_before']}; "
         f"median of {result['rounds']} interleaved rounds; {versions}."
     )
 
 
+def headline(results):
+    """The few figures of the front page, from the recorded results that there are."""
+    rows = []
+    if "servers" in results:
+        servers = results["servers"]
+        best = max(r["requests_per_s"] for r in servers["rows"] if r["server"] == "ferry")
+        rows.append([
+            "Throughput, against the faster of LitServe and mosec with sentence-transformers",
+            f"{best:,.0f} texts/s", f"{servers['ratio']:.1f}×",
+        ])  # fmt: skip
+    if "engine" in results:
+        engine = results["engine"]
+        rows.append([
+            "Through the daemon, against the engine alone with ids ready",
+            f"{engine['daemon']:,.0f} tokens/s", f"{engine['ratio']:.2f}×",
+        ])  # fmt: skip
+    for case in results.get("overhead", {"cases": []})["cases"]:
+        unit = "µs" if case["key"] == "p50_us" else "requests/s"
+        name = "p50 of one request" if case["key"] == "p50_us" else f"{case['in_flight']} in flight"
+        rows.append([
+            f"The daemon without a model, {name}, against a bare ROUTER echo",
+            f"{case['ferry']:,.0f} {unit}", f"{case['ratio']:.2f}×",
+        ])  # fmt: skip
+    if "tokenizer" in results:
+        speed = results["tokenizer"]["corpora"]["fortunes"]["MB/s"]
+        warm = speed["ferry warm"]["median"]
+        for name, key in (
+            ("nanotoken", "nanotoken warm"),
+            ("Hugging Face tokenizers", "Hugging Face"),
+        ):
+            rows.append([
+                f"Tokenizer, English, one thread, warm, against {name}",
+                f"{warm:,.0f} MB/s", f"{warm / speed[key]['median']:.1f}×",
+            ])  # fmt: skip
+    machine = next(iter(results.values()))["machine"]
+    where = f"all-MiniLM-L6-v2 in float32 on {machine['cores']} cores of {machine['processor']}"
+    return f"{lines_of(['', 'ferry', 'ratio'], rows)}\n\n{where}, no GPU."
+
+
+def put(text, name, block):
+    """text with block between the markers of this name."""
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)"
+    text, count = re.subn(pattern, lambda m: f"{m[1]}{block}\n{m[2]}", text, flags=re.S)
+    assert count == 1, f"there is no place for {name}"
+    return text
+
+
 def write(results_folder):
-    """Puts every recorded result between its markers in docs/performance.md, and draws the plots."""
-    path = results_folder.parent / "performance.md"
-    text = path.read_text()
+    """Puts what is recorded into docs/performance.md and README.md, and draws the plots."""
+    results = {}
     for name in TABLES:
         file = results_folder / f"{name}.json"
-        if not file.exists():
-            continue
-        result = json.loads(file.read_text())
-        block = f"{table(result)}\n\n{provenance(result)}"
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)"
-        text, count = re.subn(pattern, lambda m: f"{m[1]}{block}\n{m[2]}", text, flags=re.S)
-        assert count == 1, f"docs/performance.md has no place for {name}"
+        if file.exists():
+            results[name] = json.loads(file.read_text())
+    page = results_folder.parent / "performance.md"
+    text = page.read_text()
+    for name, result in results.items():
+        text = put(text, name, f"{table(result)}\n\n{provenance(result)}")
         plots.draw(name, result, results_folder)
-    path.write_text(text)
+    page.write_text(text)
+    if results:
+        front = results_folder.parents[1] / "README.md"
+        front.write_text(put(front.read_text(), "headline", headline(results)))
