@@ -39,7 +39,7 @@ static enum ferry_status encode_reply(void) {
     struct ferry_wire_matrix matrix = {.rows = truth.item_count,
                                        .columns = WIDTH,
                                        .data = rows,
-                                       .size = truth.item_count * WIDTH * sizeof *rows};
+                                       .size = (size_t)truth.item_count * WIDTH * sizeof *rows};
     body.size = 0;
     return ferry_wire_reply_embed(&request.id, &truth, &matrix, &body);
 }

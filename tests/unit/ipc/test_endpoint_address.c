@@ -101,7 +101,7 @@ TestSuite(listen_socket, .init = make_folder, .fini = remove_folder);
 
 static int connect_result(void) {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    strcpy(to.sun_path, path);
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     int result = connect(fd, (struct sockaddr *)&to, sizeof to);
     close(fd);
@@ -135,7 +135,7 @@ Test(listen_socket, refuses_a_second_one) {
 
 static int listen_without_lock(void) {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    strcpy(at.sun_path, path);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
     cr_assert_eq(listen(fd, 5), 0);

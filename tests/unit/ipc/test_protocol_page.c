@@ -48,10 +48,9 @@ static void find_example(const char *name) {
     for (at += strlen(fence); strncmp(at, "```", 3) != 0; at = strchr(at, '\n') + 1) {
         const char *byte = at;
         while (*byte != '#') {
-            unsigned value;
             cr_assert(isxdigit((unsigned char)byte[0]) && isxdigit((unsigned char)byte[1]));
-            cr_assert_eq(sscanf(byte, "%2x", &value), 1);
-            uint8_t as_byte = (uint8_t)value;
+            const char digits[3] = {byte[0], byte[1], '\0'};
+            uint8_t as_byte = (uint8_t)strtoul(digits, NULL, 16);
             cr_assert_eq(ferry_buffer_append(&shown, &as_byte, 1), FERRY_OK);
             byte += 2;
             byte += strspn(byte, " ");

@@ -84,7 +84,7 @@ static void test_many_in_flight(void) {
         }
         CHECK(zmq_recv(dealer, text, sizeof text, 0) == 8);
         text[8] = '\0';
-        int number = atoi(text);
+        unsigned long number = strtoul(text, NULL, 10);
         CHECK(number < REQUESTS && seen[number]++ == 0);
     }
     struct ferry_server_counters counters = echo_server_counters(server);
@@ -248,7 +248,7 @@ static size_t valid_stream(uint8_t *stream) {
 
 static int connect_raw(void) {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    strcpy(to.sun_path, test_path("frames"));
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", test_path("frames"));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
     return fd;
