@@ -36,15 +36,28 @@ struct run {
     uint64_t reply_bytes, give_up_ns;
 };
 
-static int connect_client(const char *endpoint) {
-    char address[64];
-    unsigned port;
-    if (sscanf(endpoint, "tcp://%63[0-9.]:%u", address, &port) != 2 || port > 65535)
+/* "tcp://127.0.0.1:8000" */
+static struct sockaddr_in parse_endpoint(const char *endpoint) {
+    char address[INET_ADDRSTRLEN];
+    struct sockaddr_in parsed = {.sin_family = AF_INET};
+    const char *host = endpoint + strlen("tcp://");
+    const char *colon = strrchr(endpoint, ':');
+    if (strncmp(endpoint, "tcp://", strlen("tcp://")) != 0 || colon < host ||
+        (size_t)(colon - host) >= sizeof address)
         load_fail("endpoint %s is not tcp://ADDRESS:PORT", endpoint);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    memcpy(address, host, (size_t)(colon - host));
+    address[colon - host] = '\0';
+    unsigned long port = strtoul(colon + 1, NULL, 10);
+    if (port == 0 || port > 65535 || inet_pton(AF_INET, address, &parsed.sin_addr) != 1)
+        load_fail("endpoint %s is not tcp://ADDRESS:PORT", endpoint);
+    parsed.sin_port = htons((uint16_t)port);
+    return parsed;
+}
+
+static int connect_client(const char *endpoint) {
+    struct sockaddr_in to = parse_endpoint(endpoint);
     int descriptor = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-    if (inet_pton(AF_INET, address, &to.sin_addr) != 1 || descriptor < 0 ||
-        connect(descriptor, (struct sockaddr *)&to, sizeof to) != 0)
+    if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&to, sizeof to) != 0)
         load_fail("connect %s: %s", endpoint, strerror(errno));
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return descriptor;

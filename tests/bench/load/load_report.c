@@ -1,5 +1,6 @@
 #include "tests/bench/load/load_report.h"
 
+#include <err.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -11,11 +12,7 @@
 void load_fail(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    fputs("load: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
+    verrx(1, format, arguments);
 }
 
 uint64_t load_now_ns(void) {
