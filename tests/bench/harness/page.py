@@ -5,6 +5,9 @@ import re
 
 from harness import plots
 
+PLOTS = {
+    "servers": "\n\n![Throughput and latency against the number of clients](performance/servers.svg)"
+}
 VERDICT = {True: "met", False: "**missed**"}
 
 
@@ -47,7 +50,7 @@ def servers_table(result):
         f"target: at least {result['limit']}×, {VERDICT[result['met']]}. Against LitServe with the same "
         f"MKL path it is {result['ratio_with_mkl_path']:.2f}×."
     )
-    return lines_of(header, rows) + "\n\n" + verdict
+    return f"{lines_of(header, rows)}\n\n{verdict}"
 
 
 def tokenizer_table(result):
@@ -149,7 +152,7 @@ def write(results_folder):
     page = results_folder.parent / "performance.md"
     text = page.read_text()
     for name, result in results.items():
-        text = put(text, name, f"{table(result)}\n\n{provenance(result)}")
+        text = put(text, name, f"{table(result)}\n\n{provenance(result)}{PLOTS.get(name, '')}")
         plots.draw(name, result, results_folder)
     page.write_text(text)
     if results:
