@@ -56,7 +56,8 @@ struct ferry_error {
 /* Exported by the shared libraries too, which are built with hidden symbols. */
 #pragma GCC visibility push(default)
 
-/* Fills *error (which may be NULL) and returns status, so that "return ferry_fail(...)" reads well. */
+/* Fills *error (which may be NULL) and returns status, so that "return ferry_fail(...)" reads well.
+ */
 enum ferry_status ferry_fail(struct ferry_error *error, enum ferry_status status,
                              const char *format, ...) FERRY_PRINTF(3, 4);
 

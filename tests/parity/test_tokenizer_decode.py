@@ -65,7 +65,9 @@ def test_decoders(name, new_judge, tmp_path):
     document = models.small_json()
     document["decoder"] = DECODERS[name]
     for number, content in enumerate(("<x>", " y ", "##z", "n't", "'s")):
-        document["added_tokens"].append(models.added_token(900 + number, content, special=number == 0))
+        document["added_tokens"].append(
+            models.added_token(900 + number, content, special=number == 0)
+        )
     judge = new_judge(models.write_json(tmp_path, document))
     _check(judge, _random_rows(judge, 1500, name))
 

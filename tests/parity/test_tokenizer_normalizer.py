@@ -9,7 +9,12 @@ import tokenizer_texts as texts
 from tokenizer_client import Options
 
 COMBINATIONS = [
-    {"clean_text": clean, "handle_chinese_chars": chinese, "strip_accents": strip, "lowercase": lower}
+    {
+        "clean_text": clean,
+        "handle_chinese_chars": chinese,
+        "strip_accents": strip,
+        "lowercase": lower,
+    }
     for clean, chinese, strip, lower in itertools.product(
         (True, False), (True, False), (None, True, False), (True, False)
     )

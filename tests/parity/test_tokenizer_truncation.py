@@ -64,7 +64,11 @@ def test_limits_near_the_length(side, minilm, seed):
     rng = random.Random(f"near {seed}")
     for _ in range(150):
         text = rng.choice((texts.ascii_words, texts.everything, texts.special_tokens_glued))(rng)
-        text = rng.choice(("", "  ", "\u200b")) + text + rng.choice(("", "   ", "\n\n", "\u200b", "\u0301"))
+        text = (
+            rng.choice(("", "  ", "\u200b"))
+            + text
+            + rng.choice(("", "   ", "\n\n", "\u200b", "\u0301"))
+        )
         count = len(minilm.reference.encode([text], Options())[0].windows[0].ids) // 4
         for limit in range(max(3, count - 2), count + 3):
             minilm.check([text], Options(limit, side=side))

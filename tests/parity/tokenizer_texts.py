@@ -125,7 +125,18 @@ def synthetic_texts(script, count=500, seed=7):
 # ---- random strings: each generator takes a random.Random and gives one text ----
 
 SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[PAD]", "[MASK]", "[UNK]")
-NEARLY_SPECIAL = ("[cls]", "[ SEP]", "[SEP", "SEP]", "[[SEP]]", "[MASK", "[unused1]", "[]", "[", "]")
+NEARLY_SPECIAL = (
+    "[cls]",
+    "[ SEP]",
+    "[SEP",
+    "SEP]",
+    "[[SEP]]",
+    "[MASK",
+    "[unused1]",
+    "[]",
+    "[",
+    "]",
+)
 WHITESPACE = [
     chr(c)
     for c in (9, 10, 11, 12, 13, 28, 29, 30, 31, 32, 0x85, 0xA0, 0x1680, 0x180E)
@@ -134,17 +145,23 @@ WHITESPACE = [
 ]
 CONTROLS = [
     chr(c)
-    for c in tuple(range(32)) + tuple(range(127, 160))
+    for c in tuple(range(32))
+    + tuple(range(127, 160))
     + (0xAD, 0x600, 0x61C, 0x6DD, 0x70F, 0x200B, 0x200C, 0x200D, 0x200E, 0x202A, 0x2066, 0x206F)
     + (0xE000, 0xFEFF, 0xFFF9, 0xFFFD, 0xFFFE, 0xFFFF, 0xE0001, 0xE0061, 0xF0000, 0x10FFFF)
 ]
 COMBINING = [
     chr(c)
-    for c in tuple(range(0x300, 0x370)) + tuple(range(0x483, 0x48A)) + tuple(range(0x591, 0x5C8))
-    + tuple(range(0x64B, 0x660)) + (0x93C, 0x94D, 0x9BC, 0xE31, 0xF71, 0xF72, 0x1DC0, 0x20D0)
+    for c in tuple(range(0x300, 0x370))
+    + tuple(range(0x483, 0x48A))
+    + tuple(range(0x591, 0x5C8))
+    + tuple(range(0x64B, 0x660))
+    + (0x93C, 0x94D, 0x9BC, 0xE31, 0xF71, 0xF72, 0x1DC0, 0x20D0)
     + (0x20E3, 0x302A, 0x3099, 0x309A, 0xFE20, 0x1D165, 0x1D16D, 0x1E8D0)
 ]
-PRECOMPOSED = "ÀÉÎÕÜçñŠžỆ\u1e9b\u0344ǅǆİıſßẞΐΰ\u0390ﬁﬃ각힣가ガパ\u0958\u09dc\u0fb2\ufb2a\U0001d15eÅΩK①²½ﷺ"
+PRECOMPOSED = (
+    "ÀÉÎÕÜçñŠžỆ\u1e9b\u0344ǅǆİıſßẞΐΰ\u0390ﬁﬃ각힣가ガパ\u0958\u09dc\u0fb2\ufb2a\U0001d15eÅΩK①²½ﷺ"
+)
 SCRIPT_RANGES = [
     (0x20, 0x7E), (0xA1, 0x24F), (0x370, 0x3FF), (0x400, 0x52F), (0x531, 0x587), (0x5D0, 0x5F4),
     (0x620, 0x6FF), (0x900, 0x97F), (0x980, 0x9FE), (0xB80, 0xBFA), (0xE01, 0xE5B), (0x10A0, 0x10FF),
@@ -154,7 +171,9 @@ EMOJI = "😀👩👨👧👦🏽🏿❤🏳🌈🇩🇪🇯🇵👍🧑🚀🤷
 
 
 def _word(rng, low=1, high=10):
-    return "".join(rng.choice("abcdefghijklmnopqrstuvwxyzABCXYZ0189") for _ in range(rng.randint(low, high)))
+    return "".join(
+        rng.choice("abcdefghijklmnopqrstuvwxyzABCXYZ0189") for _ in range(rng.randint(low, high))
+    )
 
 
 def ascii_text(rng):
@@ -162,7 +181,10 @@ def ascii_text(rng):
 
 
 def ascii_words(rng):
-    parts = [_word(rng) + rng.choice(("", "", ",", ".", "'s", "!?", "-", "\n", "\t")) for _ in range(rng.randint(1, 15))]
+    parts = [
+        _word(rng) + rng.choice(("", "", ",", ".", "'s", "!?", "-", "\n", "\t"))
+        for _ in range(rng.randint(1, 15))
+    ]
     return rng.choice((" ", " ", "  ", "\n")).join(parts)
 
 
@@ -178,18 +200,28 @@ def mixed_scripts(rng):
 def combining_marks(rng):
     text = []
     for _ in range(rng.randint(1, 12)):
-        text.append(rng.choice((_word(rng, 1, 3), rng.choice(PRECOMPOSED), rng.choice(COMBINING), " ")))
+        text.append(
+            rng.choice((_word(rng, 1, 3), rng.choice(PRECOMPOSED), rng.choice(COMBINING), " "))
+        )
         text += [rng.choice(COMBINING) for _ in range(rng.choice((0, 1, 1, 2, 3, 8)))]
     return "".join(text)
 
 
 def whitespace_kinds(rng):
-    pieces = (lambda: rng.choice(WHITESPACE), lambda: _word(rng, 1, 4), lambda: rng.choice("é中.[]"))
+    pieces = (
+        lambda: rng.choice(WHITESPACE),
+        lambda: _word(rng, 1, 4),
+        lambda: rng.choice("é中.[]"),
+    )
     return "".join(rng.choice(pieces)() for _ in range(rng.randint(1, 24)))
 
 
 def control_characters(rng):
-    pieces = (lambda: rng.choice(CONTROLS), lambda: _word(rng, 1, 4), lambda: rng.choice(" é中.\u0301"))
+    pieces = (
+        lambda: rng.choice(CONTROLS),
+        lambda: _word(rng, 1, 4),
+        lambda: rng.choice(" é中.\u0301"),
+    )
     return "".join(rng.choice(pieces)() for _ in range(rng.randint(1, 24)))
 
 
@@ -229,7 +261,11 @@ def emoji_sequences(rng):
     text = []
     for _ in range(rng.randint(1, 12)):
         text.append(rng.choice(EMOJI))
-        text.append(rng.choice(("", "", "\u200d", "\ufe0f", "\u20e3", "\ufe0f\u20e3", " ", "a", "\U000e0067")))
+        text.append(
+            rng.choice(
+                ("", "", "\u200d", "\ufe0f", "\u20e3", "\ufe0f\u20e3", " ", "a", "\U000e0067")
+            )
+        )
     return "".join(text)
 
 
@@ -243,7 +279,9 @@ def random_code_points(rng):
 
 
 def everything(rng):
-    return rng.choice(("", " ", "\n")).join(rng.choice(_PLAIN)(rng) for _ in range(rng.randint(1, 4)))
+    return rng.choice(("", " ", "\n")).join(
+        rng.choice(_PLAIN)(rng) for _ in range(rng.randint(1, 4))
+    )
 
 
 _PLAIN = (

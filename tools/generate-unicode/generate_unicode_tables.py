@@ -167,7 +167,9 @@ def main():
     entries = [flags.get(c, 0) | classes.get(c, 0) << 8 for c in range(0x110000)]
     index, stored = blocks_of(entries)
 
-    print("/* Written by tools/generate-unicode/generate_unicode_tables.py from the measured behaviour")
+    print(
+        "/* Written by tools/generate-unicode/generate_unicode_tables.py from the measured behaviour"
+    )
     print(f" * of the Python package tokenizers {tokenizers.__version__}. Do not edit. */")
     print("/* clang-format off */")
     print('#include "tokenizer/unicode_tables.h"\n')
@@ -178,7 +180,9 @@ def main():
     print(f"removed={sum(bool(f & REMOVED) for f in flags.values())}", file=sys.stderr)
     print(f"nonspacing={sum(bool(f & NONSPACING) for f in flags.values())}", file=sys.stderr)
     print(f"punctuation={sum(bool(f & PUNCTUATION) for f in flags.values())}", file=sys.stderr)
-    print(f"lower={len(lowered)} decomposed={len(decomposed)} classes={len(classes)}", file=sys.stderr)
+    print(
+        f"lower={len(lowered)} decomposed={len(decomposed)} classes={len(classes)}", file=sys.stderr
+    )
     print(f"blocks={len(stored) >> BLOCK_BITS}", file=sys.stderr)
 
 

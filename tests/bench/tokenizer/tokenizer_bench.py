@@ -29,11 +29,13 @@ sys.path.insert(0, str(bench_corpora.ROOT / "tests" / "parity"))
 import tokenizer_models  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("FERRY_BUILD_DIR", bench_corpora.ROOT / "build"))
-TARGETS = {  # issue 3, "Must show" 4: corpus -> (ferry warm / nanotoken warm, cold / cold, warm / HF)
-    "fortunes": (1.2, 1.0, None),
-    "documentation": (1.2, 1.0, None),
-    "ten scripts": (1.0, None, 5.0),
-}
+TARGETS = (
+    {  # issue 3, "Must show" 4: corpus -> (ferry warm / nanotoken warm, cold / cold, warm / HF)
+        "fortunes": (1.2, 1.0, None),
+        "documentation": (1.2, 1.0, None),
+        "ten scripts": (1.0, None, 5.0),
+    }
+)
 WARM_SECONDS = 0.05  # a timed warm round lasts at least this long
 
 
@@ -42,7 +44,10 @@ class Ferry:
 
     def __init__(self, folder):
         self.process = subprocess.Popen(
-            [BUILD / "tokenizer_bench", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [BUILD / "tokenizer_bench", folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def ask(self, command):
@@ -82,7 +87,12 @@ def seconds_of(action):
 
 
 def summary(samples):
-    return {"median": statistics.median(samples), "min": min(samples), "max": max(samples), "rounds": len(samples)}
+    return {
+        "median": statistics.median(samples),
+        "min": min(samples),
+        "max": max(samples),
+        "rounds": len(samples),
+    }
 
 
 class CorpusBench:
@@ -158,7 +168,9 @@ def corpus_rows(arguments, ferry, folder, hugging_face):
     rows = {}
     for name, texts in corpora.items():
         bench = CorpusBench(ferry, texts, folder, hugging_face)
-        rounds_of_reference = arguments.rounds if bench.bytes < 4_000_000 else min(3, arguments.rounds)
+        rounds_of_reference = (
+            arguments.rounds if bench.bytes < 4_000_000 else min(3, arguments.rounds)
+        )
         figures = bench.run(arguments.rounds, rounds_of_reference)
         rows[name] = {"texts": len(texts), "bytes": bench.bytes, "MB/s": figures}
         print_corpus(name, rows[name])
@@ -179,7 +191,10 @@ def print_corpus(name, row):
     cells = [f"{figures[key]['median']:8.1f}" for key in figures]
     compared = [f"{value:6.2f}" for value in ratios(figures).values()]
     mean = row["bytes"] / row["texts"]
-    print(f"{name:14} {row['bytes'] / 1e6:6.2f} {mean:6.0f} {' '.join(cells)}  {' '.join(compared)}", flush=True)
+    print(
+        f"{name:14} {row['bytes'] / 1e6:6.2f} {mean:6.0f} {' '.join(cells)}  {' '.join(compared)}",
+        flush=True,
+    )
 
 
 def linear_texts(size):
@@ -212,7 +227,9 @@ def linearity(ferry, arguments):
             ferry.corpus([text])
             calls = max(1, 1_048_576 // size)
             samples = [ferry.ask(f"long 0 right 1 {calls}") for _ in range(arguments.rounds)]
-            table.setdefault(name, []).append(statistics.median(s[0] / calls / s[4] for s in samples))
+            table.setdefault(name, []).append(
+                statistics.median(s[0] / calls / s[4] for s in samples)
+            )
     return {"sizes": sizes, "ns_per_byte": table}
 
 
@@ -282,7 +299,9 @@ def print_rest(linear, limits, verdicts):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=7, help="timed rounds of each side (default 7)")
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="timed rounds of each side (default 7)"
+    )
     parser.add_argument("--json", type=pathlib.Path, help="write all figures to this file")
     parser.add_argument("--require", action="store_true", help="exit 1 when a target is missed")
     arguments = parser.parse_args()
@@ -303,7 +322,9 @@ def main():
     print_rest(linear, limits, verdicts)
     if arguments.json:
         result = {"processor": processor(), "corpora": rows, "linearity": linear, "limits": limits}
-        result["targets"] = [dict(zip(("what", "value", "needed", "reached"), row)) for row in verdicts]
+        result["targets"] = [
+            dict(zip(("what", "value", "needed", "reached"), row)) for row in verdicts
+        ]
         arguments.json.write_text(json.dumps(result, indent=1))
     return 1 if arguments.require and not all(row[3] for row in verdicts) else 0
 

@@ -13,7 +13,22 @@ sys.path.insert(0, str(HERE.parents[1] / "parity"))
 import tokenizer_models as models  # noqa: E402
 import tokenizer_texts as texts  # noqa: E402
 
-CONTENTS = ("<x>", "[NEW]", "[NEW]TAIL", "ab", "abc", "bcd", "Über", "中", " lead", "trail ", "é", "A", "x y", "\u200b")
+CONTENTS = (
+    "<x>",
+    "[NEW]",
+    "[NEW]TAIL",
+    "ab",
+    "abc",
+    "bcd",
+    "Über",
+    "中",
+    " lead",
+    "trail ",
+    "é",
+    "A",
+    "x y",
+    "\u200b",
+)
 FLAGS = ("special", "single_word", "lstrip", "rstrip", "normalized")
 
 
@@ -30,14 +45,20 @@ def cased():
     document = models.with_normalizer(
         models.small_json(), lowercase=False, clean_text=False, handle_chinese_chars=False
     )
-    document["post_processor"] = {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}
+    document["post_processor"] = {
+        "type": "BertProcessing",
+        "sep": ["[SEP]", 3],
+        "cls": ["[CLS]", 2],
+    }
     document["model"]["max_input_chars_per_word"] = 12
     return document
 
 
 def encode_seeds():
     rng = random.Random(1)
-    generators = list(texts.GENERATORS.values()) + [texts.vocabulary_words(models.small_json()["model"]["vocab"])]
+    generators = list(texts.GENERATORS.values()) + [
+        texts.vocabulary_words(models.small_json()["model"]["vocab"])
+    ]
     for number in range(3 * len(generators)):
         parts = [generators[(number + i) % len(generators)](rng) for i in range(rng.randint(1, 4))]
         text = "".join(parts).encode()
@@ -67,7 +88,9 @@ def main():
     models.write_json(HERE / "cased", cased())
     (HERE / "vocabulary").mkdir(exist_ok=True)
     words = sorted(models.small_json()["model"]["vocab"].items(), key=lambda item: item[1])
-    (HERE / "vocabulary" / "vocab.txt").write_text("".join(word + "\n" for word, _ in words), encoding="utf-8")
+    (HERE / "vocabulary" / "vocab.txt").write_text(
+        "".join(word + "\n" for word, _ in words), encoding="utf-8"
+    )
     for folder in ("fuzz_tokenizer", "fuzz_tokenizer_files"):
         (CORPUS / folder).mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(encode_seeds()):

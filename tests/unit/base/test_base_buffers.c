@@ -39,7 +39,8 @@ Test(arena, aligns_bounds_and_reuses) {
 Test(utf8, accepts_exactly_what_the_standard_allows) {
     cr_assert_eq(ferry_utf8_valid_prefix("plain ascii text", 16), 16);
     cr_assert_eq(ferry_utf8_valid_prefix("12345678\xC3\xA9", 10), 10);
-    const char *broken[] = {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82", "\x80", "\xFF"};
+    const char *broken[] = {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+                            "\xE2\x82", "\x80",         "\xFF"};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
         cr_assert_eq(ferry_utf8_valid_prefix(broken[i], strlen(broken[i])), 0, "case %zu", i);
     for (uint32_t code_point = 1; code_point <= 0x10FFFF; code_point++) {
