@@ -2,7 +2,7 @@
 # Says what set-up is going to install, and whether there is room, before anything is changed.
 # Sourced by try and check. Sizes in MB, measured on Debian 12 (amd64), rounded up.
 
-declare -A PACKAGES_DOWNLOAD=([try]=110 [check]=190) PACKAGES_DISK=([try]=430 [check]=830)
+declare -A PACKAGES_DOWNLOAD=([try]=110 [check]=210) PACKAGES_DISK=([try]=430 [check]=970)
 declare -A PYTHON_DOWNLOAD=([try]=2830 [check]=80) PYTHON_DISK=([try]=4700 [check]=300)
 declare -A BUILD_DISK=([try]=250 [check]=2000)
 # pip keeps a wheel until it is unpacked; the largest has 540 MB.
