@@ -64,7 +64,7 @@ def client(daemon):
 
 @pytest.fixture
 def torch_client(torch_daemon):
-    with torch_daemon.client() as raw:
+    with torch_daemon.client(timeout=300) as raw:
         yield raw
 
 

@@ -147,7 +147,11 @@ def test_golden_rows_that_the_model_does_not_give(minilm_model, scratch):
 def test_inputs_that_do_not_fit_the_trace_are_named(minilm_model, scratch):
     folder = copy_of_minilm(minilm_model, scratch, "inputs")
     manifest = read_manifest(folder)
-    manifest["inputs"] = manifest["inputs"][:2]
+    inputs = manifest["inputs"]
+    manifest["inputs"] = inputs[:2]
     write_manifest(folder, manifest)
-    refused(folder, {DATA_ERROR}, "type_ids")
+    refused(folder, {DATA_ERROR}, "model.pt", "3 inputs", "ids, mask")
+    manifest["inputs"] = [{"kind": "ids", "dtype": "float32"}, *inputs[1:]]
+    write_manifest(folder, manifest)
+    refused(folder, {DATA_ERROR}, "model.pt", "ids", "float32")
     shutil.rmtree(folder)
