@@ -155,10 +155,11 @@ static enum ferry_status choose_endpoint(struct ferry_client *client, const char
     if (endpoint == NULL)
         return ferry_default_endpoint(client->endpoint_name, sizeof client->endpoint_name, false,
                                       error);
-    if (strlen(endpoint) >= sizeof client->endpoint_name)
+    size_t size = strlen(endpoint) + 1;
+    if (size > sizeof client->endpoint_name)
         return ferry_fail(error, FERRY_CONFIG, "the endpoint is longer than %zu bytes",
                           sizeof client->endpoint_name - 1);
-    strcpy(client->endpoint_name, endpoint);
+    memcpy(client->endpoint_name, endpoint, size);
     return FERRY_OK;
 }
 
@@ -307,9 +308,9 @@ enum ferry_status ferry_client_submit(struct ferry_client *client,
                                       const struct ferry_client_request *request,
                                       struct ferry_queue *queue, void *tag, uint64_t *ret_ticket,
                                       struct ferry_error *error) {
-    struct ferry_reply *reply;
+    struct ferry_reply *reply = NULL;
     enum ferry_status status = prepare(client, request, &reply, error);
-    if (status != FERRY_OK)
+    if (status != FERRY_OK || reply == NULL)
         return status;
     reply->queue = queue;
     reply->tag = tag;
@@ -341,7 +342,7 @@ enum ferry_status ferry_client_call(struct ferry_client *client,
                                     struct ferry_reply **ret_reply, struct ferry_error *error) {
     struct ferry_reply *reply = NULL;
     enum ferry_status status = prepare(client, request, &reply, error);
-    if (status != FERRY_OK)
+    if (status != FERRY_OK || reply == NULL)
         return status;
     post(client, reply);
     if (!wait_until_finished(reply))

@@ -203,7 +203,7 @@ static enum ferry_status make_requests(struct bench *bench, struct ferry_error *
                           MOST_CLIENTS, MOST_REQUESTS);
     bench->request_count = options->rate > 0 ? MOST_REQUESTS : (size_t)wanted;
     bench->requests = calloc(bench->request_count, sizeof *bench->requests);
-    bench->clients = calloc(options->clients, sizeof *bench->clients);
+    bench->clients = calloc(options->clients, sizeof(struct ferry_client *));
     if (bench->requests == NULL || bench->clients == NULL)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the requests");
     for (size_t at = bench->request_count; at-- > 0;) {

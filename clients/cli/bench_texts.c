@@ -121,7 +121,7 @@ static enum ferry_status set_pointers(struct bench_texts *texts, size_t batch,
         at += items[index].text_bytes;
     }
     for (size_t index = 0; index < batch; index++)
-        items[texts->count + index] = items[index % texts->count];
+        items[texts->count + index] = items[index]; /* the ones just written, from count on */
     return FERRY_OK;
 }
 

@@ -27,12 +27,12 @@ enum option_kind {
 
 struct option_row {
     const char *name;
-    char letter; /* 0: none */
-    const char *argument;
-    int commands; /* bits of enum cli_command */
+    int letter; /* 0: none */
     enum option_kind kind;
-    size_t offset;
+    const char *argument; /* NULL for a flag */
+    int commands;         /* bits of enum cli_command */
     uint32_t minimum;
+    size_t offset;           /* in struct cli_options */
     const char *environment; /* NULL: none */
     const char *help;
 };
@@ -47,66 +47,66 @@ enum {
 #define AT(member) offsetof(struct cli_options, member)
 
 static const struct option_row option_rows[] = {
-    {"connect", 'c', "ENDPOINT", CLI_ALL, OPTION_TEXT, AT(connect), 0, NULL,
+    {"connect", 'c', OPTION_TEXT, "ENDPOINT", CLI_ALL, 0, AT(connect), NULL,
      "ipc:///path or tcp://host:port; default: $FERRY_ENDPOINT, else the daemon's own default"},
-    {"deadline", 'd', "SECONDS", CLI_ALL, OPTION_SECONDS, AT(deadline_ms), 1, "FERRY_DEADLINE",
+    {"deadline", 'd', OPTION_SECONDS, "SECONDS", CLI_ALL, 1, AT(deadline_ms), "FERRY_DEADLINE",
      "give a request up after this time; default 30"},
-    {"patience", 0, "SECONDS", CLI_ALL, OPTION_SECONDS, AT(patience_ms), 1, "FERRY_PATIENCE",
+    {"patience", 0, OPTION_SECONDS, "SECONDS", CLI_ALL, 1, AT(patience_ms), "FERRY_PATIENCE",
      "how long the daemon may be silent or not there; default 4"},
-    {"file", 'f', "FILE", CLI_WORK, OPTION_TEXT, AT(file), 0, NULL,
+    {"file", 'f', OPTION_TEXT, "FILE", CLI_WORK, 0, AT(file), NULL,
      "read texts from FILE, one a line; without FILE and TEXT from standard input"},
-    {"pair", 'p', NULL, CLI_TEXTS, OPTION_FLAG, AT(pair), 0, NULL,
+    {"pair", 'p', OPTION_FLAG, NULL, CLI_TEXTS, 0, AT(pair), NULL,
      "pairs of texts: separated by a tab in a line, or two arguments each"},
-    {"model", 'm', "NAME", CLI_WORK, OPTION_TEXT, AT(model), 0, "FERRY_MODEL",
+    {"model", 'm', OPTION_TEXT, "NAME", CLI_WORK, 0, AT(model), "FERRY_MODEL",
      "which of the daemon's models; default: its first"},
-    {"max-tokens", 0, "N", CLI_WORK, OPTION_COUNT, AT(max_tokens), 1, NULL,
+    {"max-tokens", 0, OPTION_COUNT, "N", CLI_WORK, 1, AT(max_tokens), NULL,
      "a lower limit than the model's own"},
-    {"truncate", 0, "right|left|error", CLI_WORK, OPTION_CHOICE, AT(truncate), 0, NULL,
+    {"truncate", 0, OPTION_CHOICE, "right|left|error", CLI_WORK, 0, AT(truncate), NULL,
      "which end of a text that is too long is cut; error: refuse it"},
-    {"strategy", 0, "longest_first|only_first|only_second", CLI_TEXTS, OPTION_CHOICE, AT(strategy),
-     0, NULL, "which text of a pair is cut"},
-    {"special-tokens", 0, "parse|text", CLI_TEXTS, OPTION_CHOICE, AT(special_tokens), 0, NULL,
+    {"strategy", 0, OPTION_CHOICE, "longest_first|only_first|only_second", CLI_TEXTS, 0,
+     AT(strategy), NULL, "which text of a pair is cut"},
+    {"special-tokens", 0, OPTION_CHOICE, "parse|text", CLI_TEXTS, 0, AT(special_tokens), NULL,
      "whether \"[SEP]\" inside a text is the special token or plain text"},
-    {"priority", 0, "interactive|bulk", CLI_WORK, OPTION_CHOICE, AT(priority), 0, NULL,
+    {"priority", 0, OPTION_CHOICE, "interactive|bulk", CLI_WORK, 0, AT(priority), NULL,
      "bulk lets others go first"},
-    {"dtype", 0, "f32|f16|int8|binary", CLI_VECTORS, OPTION_CHOICE, AT(dtype), 0, NULL,
+    {"dtype", 0, OPTION_CHOICE, "f32|f16|int8|binary", CLI_VECTORS, 0, AT(dtype), NULL,
      "precision of the vectors on the wire"},
-    {"normalize", 0, "model|yes|no", CLI_VECTORS, OPTION_CHOICE, AT(normalize), 0, NULL,
+    {"normalize", 0, OPTION_CHOICE, "model|yes|no", CLI_VECTORS, 0, AT(normalize), NULL,
      "scale vectors to length 1; model: as its manifest says"},
-    {"no-special-tokens", 0, NULL, CLI_TOKENIZE, OPTION_FLAG, AT(no_special_tokens), 0, NULL,
+    {"no-special-tokens", 0, OPTION_FLAG, NULL, CLI_TOKENIZE, 0, AT(no_special_tokens), NULL,
      "do not add [CLS] and [SEP]"},
-    {"no-offsets", 0, NULL, CLI_TOKENIZE, OPTION_FLAG, AT(no_offsets), 0, NULL,
+    {"no-offsets", 0, OPTION_FLAG, NULL, CLI_TOKENIZE, 0, AT(no_offsets), NULL,
      "leave out the character offsets"},
-    {"windows", 0, NULL, CLI_TOKENIZE, OPTION_FLAG, AT(windows), 0, NULL,
+    {"windows", 0, OPTION_FLAG, NULL, CLI_TOKENIZE, 0, AT(windows), NULL,
      "every window of a text that is too long, not just the first"},
-    {"stride", 0, "N", CLI_TOKENIZE, OPTION_COUNT, AT(stride), 0, NULL,
+    {"stride", 0, OPTION_COUNT, "N", CLI_TOKENIZE, 0, AT(stride), NULL,
      "tokens that neighbouring windows share"},
-    {"format", 0, "json|npy|f32", CLI_EMBED, OPTION_CHOICE, AT(format), 0, NULL,
+    {"format", 0, OPTION_CHOICE, "json|npy|f32", CLI_EMBED, 0, AT(format), NULL,
      "json: one line a text; npy: one NumPy array (needs --output); f32: little-endian floats"},
-    {"output", 'o', "FILE", CLI_TEXTS, OPTION_TEXT, AT(output), 0, NULL,
+    {"output", 'o', OPTION_TEXT, "FILE", CLI_TEXTS, 0, AT(output), NULL,
      "write to FILE instead of standard output"},
-    {"json", 'j', NULL, CLI_STATUS | CLI_PING | CLI_BENCH, OPTION_FLAG, AT(json), 0, NULL,
+    {"json", 'j', OPTION_FLAG, NULL, CLI_STATUS | CLI_PING | CLI_BENCH, 0, AT(json), NULL,
      "one JSON object instead of text"},
-    {"operation", 0, "embed|tokenize|ping", CLI_BENCH, OPTION_CHOICE, AT(operation), 0, NULL,
+    {"operation", 0, OPTION_CHOICE, "embed|tokenize|ping", CLI_BENCH, 0, AT(operation), NULL,
      "what to ask for"},
-    {"batch", 'b', "N", CLI_WORK, OPTION_COUNT, AT(batch), 1, NULL,
+    {"batch", 'b', OPTION_COUNT, "N", CLI_WORK, 1, AT(batch), NULL,
      "texts in one request; default 32, bench 1"},
-    {"in-flight", 'i', "N", CLI_WORK, OPTION_COUNT, AT(in_flight), 1, NULL,
+    {"in-flight", 'i', OPTION_COUNT, "N", CLI_WORK, 1, AT(in_flight), NULL,
      "requests waiting for their reply (bench: of each client); default 32, bench 1"},
-    {"clients", 0, "N", CLI_BENCH, OPTION_COUNT, AT(clients), 1, NULL, "connections; default 1"},
-    {"rate", 'r', "R", CLI_BENCH, OPTION_NUMBER, AT(rate), 0, NULL,
+    {"clients", 0, OPTION_COUNT, "N", CLI_BENCH, 1, AT(clients), NULL, "connections; default 1"},
+    {"rate", 'r', OPTION_NUMBER, "R", CLI_BENCH, 0, AT(rate), NULL,
      "Poisson arrivals, R requests a second over all clients, instead of a closed loop"},
-    {"duration", 't', "SECONDS", CLI_BENCH, OPTION_SECONDS, AT(duration_ms), 1, NULL,
+    {"duration", 't', OPTION_SECONDS, "SECONDS", CLI_BENCH, 1, AT(duration_ms), NULL,
      "how long to measure; default 10"},
-    {"count", 'n', "N", CLI_BENCH | CLI_PING, OPTION_COUNT, AT(count), 1, NULL,
+    {"count", 'n', OPTION_COUNT, "N", CLI_BENCH | CLI_PING, 1, AT(count), NULL,
      "end after N requests; ping: default 1"},
-    {"warm-up", 'w', "SECONDS", CLI_BENCH, OPTION_SECONDS, AT(warm_up_ms), 0, NULL,
+    {"warm-up", 'w', OPTION_SECONDS, "SECONDS", CLI_BENCH, 0, AT(warm_up_ms), NULL,
      "load before measuring; default 1"},
-    {"words", 0, "N", CLI_BENCH, OPTION_COUNT, AT(words), 1, NULL,
+    {"words", 0, OPTION_COUNT, "N", CLI_BENCH, 1, AT(words), NULL,
      "median length of made-up texts; default 20"},
-    {"seed", 0, "N", CLI_BENCH, OPTION_COUNT, AT(seed), 0, NULL,
+    {"seed", 0, OPTION_COUNT, "N", CLI_BENCH, 0, AT(seed), NULL,
      "of arrivals and made-up texts; default 1"},
-    {"help", 'h', NULL, CLI_ALL, OPTION_FLAG, AT(help), 0, NULL, "this text"},
+    {"help", 'h', OPTION_FLAG, NULL, CLI_ALL, 0, AT(help), NULL, "this text"},
 };
 enum { OPTION_ROWS = sizeof option_rows / sizeof option_rows[0] };
 
@@ -238,7 +238,7 @@ static void make_tables(enum cli_command command, struct getopt_tables *tables) 
                             .val = LONG_ONLY + at};
         if (row->letter == 0)
             continue;
-        tables->letters[letters++] = row->letter;
+        tables->letters[letters++] = (char)row->letter;
         if (has_argument)
             tables->letters[letters++] = ':';
     }

@@ -91,7 +91,8 @@ static enum ferry_status put_held_back_rows(struct result_output *output, size_t
 static enum ferry_status finish_npy_header(struct result_output *output,
                                            struct ferry_error *error) {
     char header[NPY_HEADER_BYTES + 1];
-    memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10); /* 0x76 = 128 - 10 */
+    static const char begin[10] = {'\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0, NPY_HEADER_BYTES - 10, 0};
+    memcpy(header, begin, sizeof begin);
     int used = snprintf(header + 10, sizeof header - 10,
                         "{'descr': '<f4', 'fortran_order': False, 'shape': (%llu, %zu), }",
                         (unsigned long long)output->rows, output->width);

@@ -12,7 +12,7 @@ static enum ferry_status parse(const char *line) {
     static char copy[1024];
     static char *arguments[64];
     int count = 0;
-    strcpy(copy, line);
+    snprintf(copy, sizeof copy, "%s", line);
     for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " "))
         arguments[count++] = word;
     arguments[count] = NULL;

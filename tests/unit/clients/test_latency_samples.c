@@ -7,7 +7,7 @@ Test(latency_samples, percentiles_are_exact) {
     struct latency_samples samples = {0};
     cr_assert_eq(latency_samples_at(&samples, 0.5), 0.0);
     for (int at = 1000; at > 0; at--)
-        cr_assert(latency_samples_add(&samples, at * 1000));
+        cr_assert(latency_samples_add(&samples, INT64_C(1000) * at));
     latency_samples_sort(&samples);
     cr_assert_eq(latency_samples_at(&samples, 0.5), 500.0);
     cr_assert_eq(latency_samples_at(&samples, 0.99), 990.0);

@@ -106,7 +106,7 @@ Test(text_source, a_line_without_end_is_skipped_and_memory_stays_bounded) {
     size_t size = (size_t)LONGEST_LINE * 2;
     char *content = malloc(size + 8);
     memset(content, 'x', size);
-    memcpy(content + size, "\nnext\n", 6);
+    snprintf(content + size, 8, "\nnext\n");
     open_with(content, size + 6, false);
     free(content);
     struct ferry_client_item item;
