@@ -162,6 +162,8 @@ static bool expand(struct trie_builder *builder, struct key_range range) {
     uint8_t labels[BYTE_VALUES];
     size_t begins[BYTE_VALUES + 1], base = 0;
     size_t count = collect_labels(builder, &range, labels, begins);
+    if (count == 0)
+        return true;
     if (!find_base(builder, labels, count, &base))
         return false;
     builder->places[base].is_base = true;

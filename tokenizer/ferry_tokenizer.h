@@ -124,13 +124,15 @@ struct ferry_encoding {
 struct ferry_encodings {
     const struct ferry_encoding *windows; /* windows[0] is the encoding; the rest overflowed */
     uint32_t count;                       /* at least 1 */
-    size_t bytes_read[2];                 /* of text and of pair: what was looked at */
+    size_t bytes_read[2];                 /* of text and of pair: all, or where reading stopped */
 };
 
-/* Encodes one text (pair == NULL) or a pair. Bytes past the truncation point are not looked at with
- * truncation on the right, no windows and a single text.
- * Errors: INVALID_INPUT (not UTF-8, with the byte offset; stride or limit that leave no room),
- * TOO_LONG (the strategy cannot shorten it far enough), TOO_LARGE (over 2 GiB), OUT_OF_MEMORY. */
+/* Encodes one text (pair == NULL) or a pair. With truncation on the right and no windows, reading
+ * stops at the truncation point; up to 2 KiB behind it are searched for white space and added
+ * tokens, nothing more. (Of a pair that is cut in both texts, more is read to learn which one is
+ * longer.) Errors: INVALID_INPUT (not UTF-8, with the byte offset; stride or limit that leave no
+ * room), TOO_LONG (the strategy cannot shorten it far enough), TOO_LARGE (over 2 GiB),
+ * OUT_OF_MEMORY. */
 FERRY_MUST_CHECK enum ferry_status
 ferry_tokenizer_encode(struct ferry_tokenizer_session *session, const char *text, size_t text_bytes,
                        const char *pair, size_t pair_bytes,

@@ -18,7 +18,8 @@ struct normalized_text {
 };
 
 static bool reserve(struct ferry_tokenizer_session *session, size_t wanted) {
-    if (wanted <= session->normalized_capacity)
+    if (session->normalized_text && session->normalized_sources &&
+        wanted <= session->normalized_capacity)
         return true;
     size_t capacity = wanted * 2;
     char *text = realloc(session->normalized_text, capacity);

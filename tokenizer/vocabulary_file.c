@@ -199,7 +199,7 @@ enum ferry_status ferry_tokenizer_read_vocabulary(struct ferry_tokenizer *tokeni
     enum ferry_status status = read_lines(tokenizer, bytes, size, error);
     if (status != FERRY_OK)
         return status;
-    json_error_t problem;
+    json_error_t problem = {0};
     json_t *root = config ? json_loadb(config, config_size, 0, &problem) : json_object();
     if (!root)
         return ferry_fail(error, FERRY_BAD_DATA, "tokenizer_config.json is not JSON: %s (line %d)",

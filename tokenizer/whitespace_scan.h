@@ -23,7 +23,7 @@ static inline uint64_t ferry_scan_whitespace(const char *bytes) {
     const __m128i space = _mm_set1_epi8(' '), tab = _mm_set1_epi8('\t');
     const __m128i feed = _mm_set1_epi8('\n'), carriage = _mm_set1_epi8('\r');
     uint64_t mask = 0;
-    for (unsigned part = 0; part < 4; part++) {
+    for (size_t part = 0; part < 4; part++) {
         __m128i sixteen = _mm_loadu_si128((const __m128i *)(const void *)(bytes + 16 * part));
         __m128i found = _mm_or_si128(
             _mm_or_si128(_mm_cmpeq_epi8(sixteen, space), _mm_cmpeq_epi8(sixteen, tab)),
@@ -46,7 +46,7 @@ static inline uint64_t ferry_scan_equal(uint64_t eight, uint64_t pattern) {
 static inline uint64_t ferry_scan_whitespace(const char *bytes) {
     const uint64_t each = UINT64_C(0x0101010101010101);
     uint64_t mask = 0;
-    for (unsigned part = 0; part < 8; part++) {
+    for (size_t part = 0; part < 8; part++) {
         uint64_t eight;
         memcpy(&eight, bytes + 8 * part, sizeof eight);
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__

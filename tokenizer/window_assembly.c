@@ -296,6 +296,8 @@ static size_t put_part(const struct window_maker *maker, const struct ferry_temp
     size_t begin = 0, end = 0;
     part_range(cut, part, &begin, &end);
     size_t count = end - begin;
+    if (count == 0)
+        return at;
     memcpy(arrays->ids + at, run->ids + begin, count * sizeof *run->ids);
     memset(arrays->type_ids + at, part == 0 ? piece->type_id : (int)index, count);
     memset(arrays->special_mask + at, 0, count);
