@@ -40,14 +40,15 @@ static enum ferry_status read_type_ids(struct ferry_json_fields *fields,
     enum ferry_status status = ferry_json_array(fields, "type_ids", false, &array);
     if (status != FERRY_OK || array == NULL)
         return status;
-    if (json_array_size(array) != row->length)
+    size_t length = json_array_size(array);
+    if (length == 0 || length != row->length)
         return ferry_json_fail(fields, "type_ids", "must have as many entries as ids, %u",
                                row->length);
-    uint8_t *type_ids = malloc(row->length);
+    uint8_t *type_ids = malloc(length);
     if (type_ids == NULL)
         return ferry_fail(fields->error, FERRY_OUT_OF_MEMORY, "no memory for golden rows");
     row->type_ids = type_ids;
-    for (size_t i = 0; i < row->length; i++) {
+    for (size_t i = 0; i < length; i++) {
         const json_t *value = json_array_get(array, i);
         json_int_t type = json_integer_value(value);
         if (!json_is_integer(value) || type < 0 || type > UINT8_MAX)

@@ -181,8 +181,9 @@ static enum ferry_status read_environment(struct ferry_options *options,
             continue;
         const char *wrong;
         if (rows[i].kind == OPTION_LIST) {
-            wrong = set_list(options, &rows[i], strcpy(copy, text));
-            copy += strlen(text) + 1;
+            size_t size = strlen(text) + 1;
+            wrong = set_list(options, &rows[i], memcpy(copy, text, size));
+            copy += size;
         } else {
             wrong = set_value(options, &rows[i], text);
         }

@@ -29,7 +29,7 @@ enum ferry_status ferry_formed_batch_init(const struct ferry_batch_policy *polic
     uint32_t capacity = rows * ITEMS_PER_SEQUENCE;
     uint32_t table_size = table_size_for(rows);
     *batch = (struct ferry_formed_batch){
-        .items = malloc(capacity * sizeof *batch->items),
+        .items = malloc(capacity * sizeof(struct ferry_batch_item *)),
         .row_of_item = malloc(capacity * sizeof *batch->row_of_item),
         .first_item_of_row = malloc(rows * sizeof *batch->first_item_of_row),
         .row_table = calloc(table_size, sizeof *batch->row_table),

@@ -33,17 +33,17 @@ void ferry_done_list_push(struct ferry_done_list *list, struct ferry_request *fi
                           struct ferry_request *last) {
     struct ferry_request *newest = atomic_load(&list->newest);
     /* The chain is given oldest first; the stack is newest first. */
-    struct ferry_request *reversed = NULL;
-    struct ferry_request *end = first;
     last->next = NULL;
-    while (first != NULL) {
-        struct ferry_request *next = first->next;
-        first->next = reversed;
-        reversed = first;
-        first = next;
+    struct ferry_request *reversed = first;
+    struct ferry_request *rest = first->next;
+    while (rest != NULL) {
+        struct ferry_request *next = rest->next;
+        rest->next = reversed;
+        reversed = rest;
+        rest = next;
     }
     do
-        end->next = newest;
+        first->next = newest;
     while (!atomic_compare_exchange_weak(&list->newest, &newest, reversed));
     if (atomic_load(&list->sleeping) && atomic_exchange(&list->sleeping, false))
         ferry_done_list_ring(list);

@@ -27,8 +27,11 @@ struct ferry_request_load ferry_admission_load(const struct ferry_wire_request *
                                                const struct ferry_loaded_model *model,
                                                size_t body_bytes) {
     struct ferry_request_load load = {.items = wire->item_count};
-    for (uint32_t i = 0; i < wire->item_count; i++)
+    uint64_t decoded_ids = 0; /* before truncation */
+    for (uint32_t i = 0; i < wire->item_count; i++) {
         load.tokens += token_bound(&wire->items[i], model->max_length);
+        decoded_ids += wire->items[i].id_count;
+    }
     size_t row = wire->operation == FERRY_OPERATION_EMBED
                      ? ferry_embed_row_bytes(wire->dtype, model->info->width)
                      : 0;

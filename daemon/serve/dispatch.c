@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "daemon/serve/server.h"
+#include "ipc/msgpack_reader.h"
 
 static void refuse(struct ferry_server *server, struct ferry_request *request,
                    const struct ferry_error *error, uint32_t retry_after_ms) {
@@ -22,8 +23,9 @@ static const struct ferry_loaded_model *find_model(const struct ferry_server *se
             return model;
         }
     }
-    ferry_fail(error, FERRY_NOT_FOUND, "no model \"%.*s\" here; the default one is \"%s\"",
-               (int)name->size, name->data, server->models[0]->name);
+    char printable[FERRY_PRINTABLE_BYTES];
+    ferry_fail(error, FERRY_NOT_FOUND, "no model \"%s\" here; the default one is \"%s\"",
+               ferry_printable(name->data, name->size, printable), server->models[0]->name);
     return NULL;
 }
 

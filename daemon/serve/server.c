@@ -9,8 +9,10 @@ enum {
     LAST_WAIT_MS = 2000,   /* for batches that are being computed when time is up */
     LONGEST_WAIT_MS = 1000 /* the loop looks around at least so often while it drains */
 };
-/* One request may hold the bytes of its message several times over, as ids and rows. */
-static const size_t ARENA_FACTOR = 64;
+/* One request may hold the bytes of its message several times over, as ids, rows and windows. */
+static const size_t ARENA_FACTOR = 8;
+/* A request that a text worker has is not in the batcher yet, which tells the next deadline. */
+static const int64_t DEADLINE_LOOK_NS = 100 * FERRY_NANOSECONDS_PER_MILLISECOND;
 
 enum ferry_status ferry_server_init(struct ferry_server *server,
                                     const struct ferry_server_settings *settings,
@@ -105,6 +107,13 @@ static int wait_milliseconds(const struct ferry_server *server) {
     return left < LONGEST_WAIT_MS ? (int)left : LONGEST_WAIT_MS;
 }
 
+static void expire(struct ferry_server *server) {
+    int64_t next = ferry_pipeline_expire(server->pipeline, server->now);
+    if (server->active > 0 && next > server->now + DEADLINE_LOOK_NS)
+        next = server->now + DEADLINE_LOOK_NS;
+    server->next_deadline_ns = next;
+}
+
 static void one_turn(struct ferry_server *server, bool *more) {
     struct ferry_done_list *done = ferry_pipeline_done(server->pipeline);
     server->now = ferry_clock_now();
@@ -116,7 +125,7 @@ static void one_turn(struct ferry_server *server, bool *more) {
     send_done(server);
     *more = receive_some(server);
     if (server->now > server->next_deadline_ns)
-        server->next_deadline_ns = ferry_pipeline_expire(server->pipeline, server->now);
+        expire(server);
 }
 
 /* What is stuck in a worker is answered here: the worker never touches message and id. */
