@@ -56,7 +56,7 @@ static void set_deadline(const struct ferry_server *server, struct ferry_request
 
 static void submit(struct ferry_server *server, struct ferry_request *request) {
     uint32_t retry_after_ms = 0;
-    struct ferry_error error;
+    struct ferry_error error = {.status = FERRY_INTERNAL};
     accept_request(server, request);
     switch (ferry_pipeline_submit(server->pipeline, request)) {
     case FERRY_SUBMIT_FULL:
@@ -76,7 +76,7 @@ static void submit(struct ferry_server *server, struct ferry_request *request) {
 
 static void handle_work(struct ferry_server *server, struct ferry_request *request,
                         size_t body_bytes) {
-    struct ferry_error error;
+    struct ferry_error error = {.status = FERRY_INTERNAL};
     uint32_t index = 0;
     uint32_t retry_after_ms = 0;
     request->model = find_model(server, &request->wire.model, &index, &error);
@@ -121,7 +121,7 @@ static void handle_ping(struct ferry_server *server, struct ferry_request *reque
 }
 
 static void handle_request(struct ferry_server *server, struct ferry_request *request) {
-    struct ferry_error error;
+    struct ferry_error error = {.status = FERRY_INTERNAL};
     size_t size = 0;
     const uint8_t *body = ferry_message_body(request->message, &size);
     enum ferry_status status = ferry_wire_request_decode(body, size, &server->settings->wire,
@@ -156,7 +156,7 @@ void ferry_server_handle(struct ferry_server *server, struct ferry_message *mess
         handle_request(server, request);
         return;
     }
-    struct ferry_error error;
+    struct ferry_error error = {.status = FERRY_INTERNAL};
     size_t kept = 0;
     const uint8_t *beginning = ferry_message_body(message, &kept);
     (void)ferry_wire_request_read_id(beginning, kept, &request->wire.id);

@@ -164,7 +164,8 @@ static void check_rows(struct scenario *s) {
 static void check_limits(struct scenario *s) {
     const struct ferry_formed_batch *batch = &s->batch;
     const struct ferry_batch_policy *policy = &s->policy;
-    uint32_t first_length = batch->items[0]->length;
+    const struct ferry_batch_item *first = batch->items[0];
+    uint32_t first_length = first != NULL ? first->length : 0;
     uint64_t alone = ferry_batch_policy_cost(policy, 1, first_length, first_length);
     uint64_t budget = ferry_batcher_budget(s->batcher);
     check(s, batch->cost <= budget || batch->cost <= alone, "no batch over budget");
@@ -246,7 +247,7 @@ static void step(struct scenario *s) {
         break;
     case 5:
         if (draw(s, 20) == 0)
-            ferry_batcher_lower_budget(s->batcher, 2 * MAX_LENGTH + draw(s, 100));
+            ferry_batcher_lower_budget(s->batcher, UINT64_C(2) * MAX_LENGTH + draw(s, 100));
         break;
     default:
         for (uint64_t count = 1 + draw(s, 4); count > 0; count--)

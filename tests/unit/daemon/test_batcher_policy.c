@@ -78,7 +78,7 @@ Test(batcher, the_oldest_comes_with_its_neighbours_in_length) {
     cr_assert_eq(batch.items[0], oldest);
     cr_assert(in_batch(near_shorter) && in_batch(near_longer));
     cr_assert_not(in_batch(far_shorter) || in_batch(far_longer));
-    cr_assert_eq(batch.cost, 3 * 51);
+    cr_assert_eq(batch.cost, UINT64_C(3) * 51);
     cr_assert_eq(batch.tokens, 149);
     cr_assert(ferry_batcher_form(batcher, 0, 1, &batch));
     cr_assert_eq(batch.items[0], far_shorter);
@@ -132,7 +132,7 @@ Test(batcher, fixed_shapes_fill_the_batch_whatever_the_lengths) {
         add_text(1 + i * 50);
     cr_assert(ferry_batcher_form(batcher, 0, 3, &batch));
     cr_assert_eq(batch.sequences, 4);
-    cr_assert_eq(batch.cost, 4 * 256);
+    cr_assert_eq(batch.cost, UINT64_C(4) * 256);
     end();
 }
 

@@ -34,7 +34,7 @@ static void write_file(const char *name, const char *text) {
 }
 
 static void make_folder(void) {
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    memset(folder + strlen(folder) - 6, 'X', 6);
     cr_assert_not_null(mkdtemp(folder));
 }
 

@@ -31,7 +31,7 @@ struct run {
     unsigned open_count, submitted, answered;
     unsigned seen; /* bits of statuses that came out */
     char texts[TEXTS][160];
-    float rows[TEXTS][SMALL_MODEL_WIDTH];
+    uint8_t rows[TEXTS][SMALL_MODEL_WIDTH * sizeof(float)]; /* bit by bit the same */
     bool known[TEXTS];
 };
 
@@ -110,7 +110,7 @@ static void check_row(struct run *run, const struct ferry_request *request, uint
             fail(run, ferry_status_name(result->status));
         return;
     }
-    float row[SMALL_MODEL_WIDTH];
+    uint8_t row[SMALL_MODEL_WIDTH * sizeof(float)];
     memcpy(row, request->matrix + index * request->row_bytes, sizeof row);
     unsigned text = text_of(run, item);
     if (!run->known[text])
@@ -218,7 +218,7 @@ static const struct plan plans[] = {
 
 int main(void) {
     const char *text = getenv("FERRY_PIPELINE_REQUESTS");
-    unsigned requests = text != NULL && *text != '\0' ? (unsigned)atoi(text) : 1500;
+    unsigned requests = text != NULL && *text != '\0' ? (unsigned)strtoul(text, NULL, 10) : 1500;
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++)
         play(&plans[i], requests);
     return 0;
