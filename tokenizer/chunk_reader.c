@@ -160,8 +160,10 @@ enum ferry_status ferry_read_chunks(struct text_reader *reader, size_t *at, size
     struct chunk chunks[BATCH + CHUNKS_OF_BLOCK];
     enum ferry_status status = FERRY_OK;
     while (scanner.at < end && status == FERRY_OK && !ferry_reader_is_done(reader)) {
-        size_t count = 0;
-        while (scanner.at < end && count < BATCH)
+        /* Most chunks are one token or more: preparing more than the limit takes is lost. */
+        size_t count = 0, room = reader->limit - reader->run->count;
+        size_t wanted = room < BATCH ? room + 1 : BATCH;
+        while (scanner.at < end && count < wanted)
             count = scan_chunks(&scanner, chunks, count);
         status = consume(reader, chunks, count);
     }

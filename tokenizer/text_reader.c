@@ -4,7 +4,7 @@
 #include "tokenizer/whitespace_scan.h"
 
 /* Bytes searched for added tokens ahead of what is read: little, because reading may stop. */
-enum { SEARCH_WINDOW = 1024 };
+enum { SMALLEST_WINDOW = 128, LARGEST_WINDOW = 2048, BYTES_OF_TOKEN = 5 /* of English, or less */ };
 
 enum ferry_status ferry_reader_fail_memory(const struct text_reader *reader) {
     return ferry_fail(reader->error, FERRY_OUT_OF_MEMORY, "no memory for the tokens of a text");
@@ -16,11 +16,19 @@ enum ferry_status ferry_reader_fail_utf8(const struct text_reader *reader, size_
                       (unsigned char)reader->text[at], at);
 }
 
+static size_t search_window(const struct text_reader *reader) {
+    size_t tokens = reader->limit - reader->run->count;
+    if (tokens >= LARGEST_WINDOW / BYTES_OF_TOKEN)
+        return LARGEST_WINDOW;
+    size_t window = tokens * BYTES_OF_TOKEN;
+    return window > SMALLEST_WINDOW ? window : SMALLEST_WINDOW;
+}
+
 void ferry_reader_search(struct text_reader *reader, size_t piece_begin) {
     const struct ferry_added_tokens *added = &reader->tokenizer->added;
-    size_t until = reader->size - reader->searched > SEARCH_WINDOW
-                       ? reader->searched + SEARCH_WINDOW
-                       : reader->size;
+    size_t window = search_window(reader);
+    size_t until =
+        reader->size - reader->searched > window ? reader->searched + window : reader->size;
     while (reader->search_from < until &&
            ferry_added_match_next(added, &added->raw, reader->text, reader->size,
                                   reader->search_from, until, &reader->match)) {

@@ -212,6 +212,8 @@ static enum ferry_status choose_windows(struct window_maker *maker) {
         return ferry_fail(maker->error, FERRY_OUT_OF_MEMORY, "no memory for windows");
     memset(arrays->parts, 0, maker->sequences * sizeof *arrays->parts);
     maker->window_count = 1;
+    if (maker->cuts[0].parts == 1 && maker->cuts[1].parts == 1)
+        return FERRY_OK;
     enum ferry_status status = FERRY_OK;
     for (uint32_t at = 0, sequence = 0; at < maker->template->count && status == FERRY_OK; at++) {
         const struct ferry_template_piece *piece = &maker->template->pieces[at];
