@@ -42,17 +42,30 @@ std::string short_error_text(const char *text) {
 
 namespace {
 
-// cudaErrorMemoryAllocation. Every other code an accelerator reports is treated as sticky: after
-// most of them (700, 710, 714 to 719, 999, ...) the CUDA documentation demands a new process, and
-// to start anew after one that was not is safe.
-constexpr int out_of_memory_code = 2;
+// Codes of the CUDA runtime (cudaError_t). Those listed leave the device as it was; after most
+// others the CUDA documentation demands a new process (700, 710, 714 to 719, 999, ...), and where
+// it does not a new process is safe.
+ferry_status accelerator_status(int code, ferry_status otherwise) {
+    switch (code) {
+    case 2: // cudaErrorMemoryAllocation
+        return FERRY_OUT_OF_MEMORY;
+    case 1:   // cudaErrorInvalidValue
+    case 9:   // cudaErrorInvalidConfiguration
+    case 98:  // cudaErrorInvalidDeviceFunction
+    case 209: // cudaErrorNoKernelImageForDevice
+    case 701: // cudaErrorLaunchOutOfResources
+    case 801: // cudaErrorNotSupported
+        return otherwise;
+    default:
+        return FERRY_DEVICE_LOST;
+    }
+}
 
-ferry_status fail_accelerator(const c10::AcceleratorError &thrown, ferry_error *error) {
-    std::string text = short_error_text(thrown.what_without_backtrace());
-    if (thrown.get_error_code() == out_of_memory_code)
-        return ferry_fail(error, FERRY_OUT_OF_MEMORY, "device memory: %s", text.c_str());
-    return ferry_fail(error, FERRY_DEVICE_LOST, "device error %d: %s", thrown.get_error_code(),
-                      text.c_str());
+ferry_status fail_accelerator(const c10::AcceleratorError &thrown, ferry_status otherwise,
+                              ferry_error *error) {
+    ferry_status status = accelerator_status(thrown.get_error_code(), otherwise);
+    return ferry_fail(error, status, "device error %d: %s", thrown.get_error_code(),
+                      short_error_text(thrown.what_without_backtrace()).c_str());
 }
 
 // The CPU allocator has no exception type of its own.
@@ -78,7 +91,7 @@ ferry_status climb_ladder(ferry_status otherwise, ferry_error *error) {
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "device memory: %s",
                           short_error_text(thrown.what_without_backtrace()).c_str());
     } catch (const c10::AcceleratorError &thrown) {
-        return fail_accelerator(thrown, error);
+        return fail_accelerator(thrown, otherwise, error);
     } catch (const c10::Error &thrown) {
         return fail_text(thrown.what_without_backtrace(), otherwise, error);
     } catch (const std::exception &thrown) {
