@@ -85,8 +85,9 @@ static void ask_questions(const struct ferry_tokenizer *tokenizer) {
         size_t size = 0;
         const char *text = ferry_tokenizer_token_text(tokenizer, id, &size);
         REQUIRE(!text || (id >= 0 && id < bound));
+        /* Two ids may share a text, and a normalized added token's text is not its name. */
         if (text)
-            REQUIRE(ferry_tokenizer_token_id(tokenizer, text, size) >= 0);
+            REQUIRE(ferry_tokenizer_token_id(tokenizer, text, size) < bound);
     }
 }
 

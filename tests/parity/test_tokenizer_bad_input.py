@@ -139,7 +139,7 @@ def test_mutated_tokenizer_json(driver, tmp_path, seed, long_run):
             kept.write_bytes(changed)
             raise AssertionError(f"{error}: see {kept}") from error
         seen[status] = seen.get(status, 0) + 1
-    assert seen.get("BAD_DATA", 0) > 100 and seen.get("OK", 0) > 100, seen
+    assert seen.get("BAD_DATA", 0) > 100 and seen.get("OK", 0) > 30, seen
 
 
 def _replaced(path_in_document, value):
@@ -193,6 +193,18 @@ def test_huge_ids_do_not_take_huge_memory(number, driver, tmp_path):
     resident = int(next(status).split()[1]) // 1024
     driver.load(254, models.write_json(tmp_path / "again", models.small_json()))
     assert resident < 3000, f"{resident} MiB resident"
+
+
+def test_ids_that_no_token_has_are_refused(driver, tmp_path):
+    """The post-processor may name any id; one that does not exist would be out of the model's table."""
+    for number, wrong in enumerate((99_999, 2**31 - 1)):
+        document = _replaced(("post_processor", "special_tokens", "[CLS]", "ids"), [wrong])
+        loaded = driver.load(254, models.write_json(tmp_path / f"template {number}", document))
+        assert loaded.status == "BAD_DATA", loaded
+        document = models.small_json()
+        document["post_processor"] = {"type": "BertProcessing", "sep": ["[SEP]", wrong], "cls": ["[CLS]", 2]}
+        loaded = driver.load(254, models.write_json(tmp_path / f"bert {number}", document))
+        assert loaded.status == "BAD_DATA", loaded
 
 
 def test_truncated_tokenizer_json(driver, tmp_path, long_run):

@@ -14,7 +14,7 @@ from tokenizer_client import Options
 GLUE = ("", "", " ", "  ", "\t", "\n", ".", "a", "B", "_", "1", "é", "É", "中", "\u0301", "\u200b", "\u3000", "-", "play", "unable")  # fmt: skip
 
 
-def _glued(contents, seed, count=400):
+def _glued(contents, seed, count=200):
     """The tokens' contents, also in other case and cut short, between all kinds of text."""
     rng = random.Random(seed)
     sample = []
@@ -47,12 +47,26 @@ FLAGS = [
 ]
 
 
+def _vanishes(content, flags):
+    """Nothing is left of it when it is normalized, so that the reference finds it everywhere; or it
+    becomes the same as another one, and the reference takes either, by chance of its hash table."""
+    return flags["normalized"] and content in ("\u200b", "e\u0301")
+
+
+def test_added_token_that_normalizes_to_nothing_is_refused(driver, tmp_path):
+    document = models.small_json()
+    document["added_tokens"].append(models.added_token(900, "\u200b", normalized=True))
+    loaded = driver.load(251, models.write_json(tmp_path, document))
+    assert loaded.status == "BAD_DATA" and "added_tokens" in loaded.error
+
+
 @pytest.mark.parametrize("flags", FLAGS, ids=lambda flags: "-".join(k for k in flags if flags[k]) or "none")
 def test_added_token_flags(flags, new_judge, tmp_path):
     document = models.small_json()
     free = 1000
     for number, content in enumerate(CONTENTS):
-        document["added_tokens"].append(models.added_token(free + number, content, **flags))
+        if not _vanishes(content, flags):
+            document["added_tokens"].append(models.added_token(free + number, content, **flags))
     judge = new_judge(models.write_json(tmp_path, document))
     _check_everything(judge, _glued(CONTENTS, str(flags)))
     rng_texts = texts.random_texts(texts.everything, 100, f"added {flags}")
@@ -67,10 +81,11 @@ def test_added_tokens_with_mixed_flags(seed_number, new_judge, tmp_path, seed):
     )
     for number, content in enumerate(rng.sample(CONTENTS, 9)):
         flags = rng.choice(FLAGS)
-        document["added_tokens"].append(models.added_token(1000 + number, content, **flags))
+        if not _vanishes(content, flags):
+            document["added_tokens"].append(models.added_token(1000 + number, content, **flags))
     contents = [token["content"] for token in document["added_tokens"]]
     judge = new_judge(models.write_json(tmp_path, document))
-    _check_everything(judge, _glued(contents, f"{seed_number} {seed}", 250))
+    _check_everything(judge, _glued(contents, f"{seed_number} {seed}"))
 
 
 @pytest.mark.parametrize("name", ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]"))
@@ -171,7 +186,8 @@ ALLOWED_UNSUPPORTED = {"second_first"}
 
 
 def _check_post_processor(judge):
-    sample = texts.random_texts(texts.everything, 60, "post") + ["", "one two three"]
+    sample = [text[:30] for text in texts.random_texts(texts.everything, 20, "post")]
+    sample += ["", "one two three"]
     pairs = list(zip(sample, reversed(sample)))
     for special, limit in itertools.product((True, False), (0, 6, 16)):
         judge.check(sample + pairs, Options(limit, special=special))

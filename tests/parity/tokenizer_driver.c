@@ -19,10 +19,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tokenizer/ferry_tokenizer.h"
 
-enum { SLOTS = 256 };
+enum { SLOTS = 256, SECONDS_PER_TEXT = 30 };
 enum encode_flag {
     FLAG_SPECIAL_TOKENS = 1,
     FLAG_SPECIAL_AS_TEXT = 2,
@@ -217,8 +218,10 @@ static void run_encode(struct reader *reader, struct writer *writer, struct slot
     struct ferry_encodings encodings;
     memset(&encodings, 0, sizeof encodings);
     struct ferry_error error = {FERRY_OK, ""};
+    alarm(SECONDS_PER_TEXT); /* a text that never ends shows as death by SIGALRM */
     enum ferry_status status = ferry_tokenizer_encode(slot->session, text, text_size, pair,
                                                       pair_size, &options, &encodings, &error);
+    alarm(0);
     put_status(writer, status, &error);
     free(text); /* before the answer is read: it must not point into the text */
     free(pair);

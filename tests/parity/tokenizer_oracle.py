@@ -5,9 +5,11 @@ Where the reference has no sensible answer ferry's contract is checked instead:
   result is over the limit; ferry must say INVALID_INPUT;
 - a limit of exactly the special tokens: the reference's overflow then holds whole texts, over the
   limit; ferry may say INVALID_INPUT, else it must be equal;
-- a stride that leaves no room: the reference panics; ferry must say INVALID_INPUT, or be equal to
-  stride 0 where no windows are asked for (then the stride means nothing);
-- a strategy that cannot shorten far enough: the reference raises; ferry must say TOO_LONG."""
+- a stride that leaves no room: the reference raises or panics; ferry must say INVALID_INPUT where a
+  text is cut into windows, and may be equal to stride 0 elsewhere (the stride then means nothing);
+- a strategy that cannot shorten far enough: the reference raises; ferry must say TOO_LONG;
+- added tokens that overlap once blanks are taken in: the reference sometimes panics ("bad split");
+  ferry may answer anything but a crash."""
 
 import os
 from array import array
@@ -20,7 +22,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["RUST_BACKTRACE"] = "0"
 
 BATCH = 2000
-MAX_REPORTED = 20
+MAX_REPORTED = 3
 
 
 @dataclass
@@ -39,11 +41,12 @@ class Difference:
 
 
 class Expected:
-    """What the reference says: windows, or the statuses that ferry may answer with."""
+    """What the reference says: windows, or the statuses that ferry may answer with; or nothing."""
 
-    def __init__(self, windows=None, statuses=()):
+    def __init__(self, windows=None, statuses=(), has_answer=True):
         self.windows = windows
         self.statuses = statuses
+        self.has_answer = has_answer
 
 
 def _window(encoding, truncated):
@@ -103,14 +106,16 @@ class Reference:
 
     def _expected_failure(self, case, options, error):
         text = str(error)
+        if "AddedVocabulary bad split" in text:
+            return Expected(has_answer=False)
         if "too short to respect" in text:
             return Expected(statuses=("TOO_LONG",))
         if "Second sequence not provided" in text:
             return Expected(statuses=("TOO_LONG", "INVALID_INPUT"))
         if "stride" in text and options.stride:
-            if options.windows:
-                return Expected(statuses=("INVALID_INPUT",))
             expected = self._encode_one(case, replace(options, stride=0))
+            if options.windows and expected.windows and expected.windows[0].truncated:
+                return Expected(statuses=("INVALID_INPUT",))
             return Expected(expected.windows, expected.statuses + ("INVALID_INPUT",))
         raise error
 
@@ -120,7 +125,12 @@ class Reference:
         if needs_care:
             return [self._encode_one(case, options) for case in cases]
         self._configure(options)
-        encodings = self.tokenizer.encode_batch(cases, add_special_tokens=options.special)
+        try:
+            encodings = self.tokenizer.encode_batch(cases, add_special_tokens=options.special)
+        except BaseException as error:  # a Rust panic is no Exception
+            if "AddedVocabulary bad split" not in str(error):
+                raise
+            return [self._encode_one(case, options) for case in cases]
         return [Expected(_expected(encoding, options)) for encoding in encodings]
 
 
@@ -146,6 +156,8 @@ def _window_difference(expected, got, number, options):
 
 
 def _case_difference(case, options, expected, got):
+    if not expected.has_answer:
+        return None
     if got.status != "OK":
         if got.status in expected.statuses:
             return None
