@@ -20,6 +20,7 @@ enum {
     HANDSHAKE_MS = 2000,      /* a connection that says nothing is closed after this */
     HEARTBEAT_MS = 5000,      /* a silent client is asked; gone after three times as long */
     COPY_LIMIT_BYTES = 16384, /* below it a copy is cheaper than handing the buffer over */
+    OUTBOX_LOOK_MS = 10,      /* while replies wait for slow readers, see flush_outbox */
     POLL_LIMIT_MS = 60 * 1000 /* no wait relies on one poll to end */
 };
 
@@ -246,6 +247,17 @@ static int milliseconds_until(int64_t time, int64_t now) {
     return left > POLL_LIMIT_MS ? POLL_LIMIT_MS : (int)left;
 }
 
+/* Returns when to look again. libzmq takes in that a reader has room on any call, also while
+ * another reply is sent, and then ready_fd does not tell: so it is asked first, and again soon. */
+static int64_t flush_outbox(struct ferry_server_endpoint *endpoint, int64_t now) {
+    if (endpoint->outbox.peers == NULL)
+        return INT64_MAX;
+    request_waits(endpoint);
+    int64_t give_up_at = ferry_outbox_flush(&endpoint->outbox, now);
+    int64_t look_at = now + OUTBOX_LOOK_MS * FERRY_NANOSECONDS_PER_MILLISECOND;
+    return endpoint->outbox.peers != NULL && look_at < give_up_at ? look_at : give_up_at;
+}
+
 unsigned ferry_server_endpoint_wait(struct ferry_server_endpoint *endpoint, int extra_fd,
                                     int timeout_ms) {
     int64_t now = ferry_clock_now();
@@ -253,9 +265,7 @@ unsigned ferry_server_endpoint_wait(struct ferry_server_endpoint *endpoint, int 
     struct pollfd watched[2] = {{.fd = extra_fd, .events = POLLIN},
                                 {.fd = endpoint->ready_fd, .events = POLLIN}};
     for (;;) {
-        int64_t wake_at = INT64_MAX;
-        if (endpoint->outbox.peers != NULL)
-            wake_at = ferry_outbox_flush(&endpoint->outbox, now);
+        int64_t wake_at = flush_outbox(endpoint, now);
         unsigned bits = request_waits(endpoint) ? FERRY_WAIT_REQUEST : 0;
         int wait_ms = bits != 0 ? 0 : milliseconds_until(wake_at < end ? wake_at : end, now);
         int ready = poll(watched, 2, wait_ms);

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_HELD = 64 };
+enum { MAX_HELD = 4096, LONG_WAIT_MS = 60000 };
 enum command { COMMAND_NONE, COMMAND_LET_GO, COMMAND_COUNT, COMMAND_STOP };
 
 struct echo_server {
@@ -122,7 +122,7 @@ static bool obey(struct echo_server *server) {
 static void *serve(void *argument) {
     struct echo_server *server = argument;
     for (;;) {
-        unsigned bits = ferry_server_endpoint_wait(server->endpoint, server->wake_fd, 1000);
+        unsigned bits = ferry_server_endpoint_wait(server->endpoint, server->wake_fd, LONG_WAIT_MS);
         uint64_t count;
         if ((bits & FERRY_WAIT_EXTRA) != 0) {
             CHECK(read(server->wake_fd, &count, sizeof count) == sizeof count);

@@ -198,6 +198,24 @@ static void test_client_gone(void) {
     echo_server_stop(server, 0);
 }
 
+/* Far more replies at once than libzmq takes for one reader: a reader that keeps reading gets them
+ * all, and nothing else has to happen for it. */
+static void test_burst_of_replies(void) {
+    enum { REQUESTS = 4000 };
+    struct echo_server *server = echo_server_start(test_endpoint("burst"), 60000);
+    void *dealer = connect_client(ZMQ_DEALER, echo_server_address(server));
+    for (int i = 0; i < REQUESTS; i++)
+        send_text(dealer, "hold", 0);
+    while (echo_server_counters(server).received < REQUESTS)
+        sleep_ms(5);
+    echo_server_let_go(server);
+    for (int i = 0; i < REQUESTS; i++)
+        expect_frame(dealer, "let go", false);
+    CHECK(echo_server_counters(server).sent == REQUESTS);
+    zmq_close(dealer);
+    echo_server_stop(server, 0);
+}
+
 /* Replies that were given to the endpoint before it is closed still arrive. */
 static void test_close_lingers(void) {
     struct echo_server *server = echo_server_start(test_endpoint("linger"), 5000);
@@ -311,6 +329,7 @@ int main(void) {
     test_oversized();
     test_slow_reader();
     test_client_gone();
+    test_burst_of_replies();
     test_close_lingers();
     test_second_daemon();
     test_mutated_frames();
