@@ -102,6 +102,8 @@ static enum ferry_status split(struct text_reader *reader, const struct normaliz
     size_t piece_begin = 0, search_from = 0;
     enum ferry_status status = FERRY_OK;
     *stopped_at = 0;
+    if (text->size == 0)
+        return FERRY_OK;
     while (status == FERRY_OK && !ferry_reader_is_done(reader) &&
            ferry_added_match_next(added, &added->normalized, text->bytes, text->size, search_from,
                                   text->size, &match)) {
@@ -145,8 +147,9 @@ enum ferry_status ferry_read_normalized_piece(struct text_reader *reader, size_t
         size_t stopped_at = 0;
         size_t end = choose_end(reader, begin, window, &is_whole);
         enum ferry_status status = normalize(reader, begin, end, &text);
-        if (status == FERRY_OK)
-            status = split(reader, &text, &stopped_at);
+        if (status != FERRY_OK || !text.bytes)
+            return status;
+        status = split(reader, &text, &stopped_at);
         reader->furthest = end;
         /* A first part gives the same tokens as the whole, but for what its end may cut. */
         bool is_safe = ferry_reader_is_done(reader) && stopped_at + reach <= text.size;

@@ -170,8 +170,39 @@ static enum ferry_status read_added_tokens(struct ferry_tokenizer *tokenizer, co
     return FERRY_OK;
 }
 
+static bool id_exists(const struct ferry_tokenizer *tokenizer, json_int_t id) {
+    size_t size = 0;
+    if (id < 0 || id > INT32_MAX)
+        return false;
+    if (ferry_vocabulary_text(&tokenizer->vocabulary, (int32_t)id, &size))
+        return true;
+    for (size_t at = 0; at < tokenizer->added.count; at++)
+        if (tokenizer->added.tokens[at].id == id)
+            return true;
+    return false;
+}
+
+/* The id of a special token; one that no token has would be outside of the model's table. */
+static enum ferry_status read_existing_id(const struct ferry_tokenizer *tokenizer, const json_t *id,
+                                          const char *name, int32_t *ret_id,
+                                          struct ferry_error *error) {
+    if (!json_is_integer(id))
+        return ferry_fail(error, FERRY_BAD_DATA,
+                          "the post_processor's token \"%s\" has an id that is not an integer",
+                          name);
+    if (!id_exists(tokenizer, json_integer_value(id)))
+        return ferry_fail(
+            error, FERRY_BAD_DATA,
+            "the post_processor's token \"%s\" has the id %lld, which no token of the "
+            "vocabulary has",
+            name, (long long)json_integer_value(id));
+    *ret_id = (int32_t)json_integer_value(id);
+    return FERRY_OK;
+}
+
 /* One id, or several in a row, for a special token of a template. */
-static enum ferry_status add_special(struct ferry_template *template, const json_t *special_tokens,
+static enum ferry_status add_special(const struct ferry_tokenizer *tokenizer,
+                                     struct ferry_template *template, const json_t *special_tokens,
                                      const char *name, uint8_t type_id, struct ferry_error *error) {
     const json_t *ids = json_object_get(json_object_get(special_tokens, name), "ids");
     if (!json_is_array(ids))
@@ -181,19 +212,18 @@ static enum ferry_status add_special(struct ferry_template *template, const json
     size_t index = 0;
     const json_t *id = NULL;
     json_array_foreach(ids, index, id) {
-        json_int_t value = json_is_integer(id) ? json_integer_value(id) : -1;
-        if (value < 0 || value >= FERRY_TOKEN_ID_LIMIT)
-            return ferry_fail(error, FERRY_BAD_DATA, "the ids of special token \"%s\" are not ids",
-                              name);
-        struct ferry_template_piece piece = {FERRY_TEMPLATE_SPECIAL, (int32_t)value, type_id};
-        enum ferry_status status = ferry_template_add(template, piece, error);
+        struct ferry_template_piece piece = {FERRY_TEMPLATE_SPECIAL, 0, type_id};
+        enum ferry_status status = read_existing_id(tokenizer, id, name, &piece.id, error);
+        if (status == FERRY_OK)
+            status = ferry_template_add(template, piece, error);
         if (status != FERRY_OK)
             return status;
     }
     return FERRY_OK;
 }
 
-static enum ferry_status read_piece(struct ferry_template *template, const json_t *piece,
+static enum ferry_status read_piece(const struct ferry_tokenizer *tokenizer,
+                                    struct ferry_template *template, const json_t *piece,
                                     const json_t *special_tokens, bool is_pair,
                                     struct ferry_error *error) {
     const json_t *sequence = json_object_get(piece, "Sequence");
@@ -209,7 +239,7 @@ static enum ferry_status read_piece(struct ferry_template *template, const json_
         return ferry_fail(error, FERRY_UNSUPPORTED, "type_id %lld is above %d", (long long)type_id,
                           UINT8_MAX);
     if (special)
-        return add_special(template, special_tokens, id, (uint8_t)type_id, error);
+        return add_special(tokenizer, template, special_tokens, id, (uint8_t)type_id, error);
     bool is_second = strcmp(id, "B") == 0;
     if ((!is_second && strcmp(id, "A") != 0) || (is_second && !is_pair))
         return ferry_fail(error, FERRY_BAD_DATA, "there is no sequence \"%s\" here", id);
@@ -218,7 +248,8 @@ static enum ferry_status read_piece(struct ferry_template *template, const json_
     return ferry_template_add(template, added, error);
 }
 
-static enum ferry_status read_template(const json_t *processor, const char *name,
+static enum ferry_status read_template(const struct ferry_tokenizer *tokenizer,
+                                       const json_t *processor, const char *name,
                                        struct ferry_template *template, struct ferry_error *error) {
     const json_t *pieces = json_object_get(processor, name);
     size_t index = 0;
@@ -227,7 +258,7 @@ static enum ferry_status read_template(const json_t *processor, const char *name
         return ferry_fail(error, FERRY_BAD_DATA, "post_processor.%s must be an array", name);
     json_array_foreach(pieces, index, piece) {
         enum ferry_status status =
-            read_piece(template, piece, json_object_get(processor, "special_tokens"),
+            read_piece(tokenizer, template, piece, json_object_get(processor, "special_tokens"),
                        strcmp(name, "pair") == 0, error);
         if (status != FERRY_OK)
             return ferry_fail_within(error, "post_processor.%s[%zu]", name, index);
@@ -236,22 +267,22 @@ static enum ferry_status read_template(const json_t *processor, const char *name
 }
 
 /* ["[SEP]", 102] */
-static enum ferry_status read_named_id(const json_t *processor, const char *name, int32_t *ret_id,
+static enum ferry_status read_named_id(const struct ferry_tokenizer *tokenizer,
+                                       const json_t *processor, const char *name, int32_t *ret_id,
                                        struct ferry_error *error) {
-    const json_t *id = json_array_get(json_object_get(processor, name), 1);
-    json_int_t value = json_is_integer(id) ? json_integer_value(id) : -1;
-    if (value < 0 || value >= FERRY_TOKEN_ID_LIMIT)
+    const json_t *named = json_object_get(processor, name);
+    const char *text = json_string_value(json_array_get(named, 0));
+    if (!text)
         return ferry_fail(error, FERRY_BAD_DATA, "post_processor.%s must be [text, id]", name);
-    *ret_id = (int32_t)value;
-    return FERRY_OK;
+    return read_existing_id(tokenizer, json_array_get(named, 1), text, ret_id, error);
 }
 
 static enum ferry_status read_bert_processing(struct ferry_tokenizer *tokenizer,
                                               const json_t *processor, struct ferry_error *error) {
     int32_t first = 0, separator = 0;
-    enum ferry_status status = read_named_id(processor, "cls", &first, error);
+    enum ferry_status status = read_named_id(tokenizer, processor, "cls", &first, error);
     if (status == FERRY_OK)
-        status = read_named_id(processor, "sep", &separator, error);
+        status = read_named_id(tokenizer, processor, "sep", &separator, error);
     return status == FERRY_OK ? ferry_template_set_bert(tokenizer, first, separator, error)
                               : status;
 }
@@ -274,8 +305,9 @@ static enum ferry_status read_post_processor(struct ferry_tokenizer *tokenizer,
                           "post_processor \"%s\" is not supported; TemplateProcessing and "
                           "BertProcessing are",
                           type_of(processor));
-    status = read_template(processor, "single", &tokenizer->single, error);
-    return status == FERRY_OK ? read_template(processor, "pair", &tokenizer->pair, error) : status;
+    status = read_template(tokenizer, processor, "single", &tokenizer->single, error);
+    return status == FERRY_OK ? read_template(tokenizer, processor, "pair", &tokenizer->pair, error)
+                              : status;
 }
 
 static enum ferry_status read_decoder(struct ferry_tokenizer *tokenizer, const json_t *decoder,

@@ -47,10 +47,7 @@ size_t ferry_windows_read_limit(const struct ferry_tokenizer *tokenizer,
 
 static void part_range(const struct text_cut *cut, uint32_t part, size_t *begin, size_t *end) {
     size_t shift = part * cut->step;
-    if (cut->length == 0 && part == 1) {
-        *begin = 0;
-        *end = cut->count;
-    } else if (cut->from_left) {
+    if (cut->from_left) {
         *end = cut->count - shift;
         *begin = *end > cut->length ? *end - cut->length : 0;
     } else {
@@ -68,10 +65,10 @@ static enum ferry_status cut_text(struct window_maker *maker, unsigned index, si
     cut->length = length;
     if (!options->windows)
         return FERRY_OK;
-    if (length == 0) { /* an empty encoding; all of the text is one window */
-        cut->parts = 2;
-        return FERRY_OK;
-    }
+    if (length == 0)
+        return ferry_fail(maker->error, FERRY_INVALID_INPUT,
+                          "a limit of %u tokens leaves no room for windows of text %u",
+                          options->max_tokens, index + 1);
     if (options->stride >= length)
         return ferry_fail(maker->error, FERRY_INVALID_INPUT,
                           "the stride is %u, but a window has room for only %zu tokens of text %u; "

@@ -66,10 +66,11 @@ Test(bert_normalizer, marks_that_stay_are_sorted) {
 }
 
 Test(bert_normalizer, long_runs_of_marks_are_sorted_alike) {
-    char text[400] = "a", expected[8192] = "U+0061@0-1";
+    char text[400], expected[8192];
+    size_t source = 1, size = (size_t)snprintf(text, sizeof text, "a");
     for (int at = 0; at < 20; at++)
-        strcat(text, "\u302e\U0001D165");
-    size_t source = 1, size = strlen(expected);
+        size += (size_t)snprintf(text + size, sizeof text - size, "\u302e\U0001D165");
+    size = (size_t)snprintf(expected, sizeof expected, "U+0061@0-1");
     for (int at = 0; at < 40; at++) {
         size_t length = at % 2 == 0 ? 3 : 4; /* of the mark that stood here */
         size += (size_t)snprintf(expected + size, sizeof expected - size, " U+%04X@%zu-%zu",

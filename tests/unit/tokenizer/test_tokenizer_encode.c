@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "small_tokenizer.h"
@@ -43,11 +44,12 @@ Test(tokenizer_encode, removed_characters_join_their_neighbours) {
 
 Test(tokenizer_encode, a_word_of_more_than_the_longest_is_unknown) {
     struct small_tokenizer small = small_tokenizer_open(NULL);
-    char text[201] = {0}, expected[2000] = "[CLS]* a";
+    char text[201] = {0}, expected[2000];
     memset(text, 'a', 100);
+    size_t size = (size_t)snprintf(expected, sizeof expected, "[CLS]* a");
     for (int at = 1; at < 100; at++)
-        strcat(expected, " ##a");
-    strcat(expected, " [SEP]*");
+        size += (size_t)snprintf(expected + size, sizeof expected - size, " ##a");
+    snprintf(expected + size, sizeof expected - size, " [SEP]*");
     expect(&small, text, expected);
     memset(text, 'a', 101);
     expect(&small, text, "[CLS]* [UNK] [SEP]*");
@@ -61,11 +63,10 @@ Test(tokenizer_encode, long_texts_are_read_without_seams) {
     struct small_tokenizer small = small_tokenizer_open(NULL);
     static char text[8192];
     struct ferry_encode_options options = small_tokenizer_options();
-    for (size_t begin = 1950; begin < 2150; begin++) {
-        memset(text, ' ', sizeof text - 1);
-        memcpy(text + begin, "worlds", 6);
-        memset(text + begin + 7, 'z', 3000);
-        memcpy(text + begin + 3008, "hello", 5);
+    for (int begin = 1950; begin < 2150; begin++) {
+        int size = snprintf(text, sizeof text, "%*s ", begin, "worlds");
+        memset(text + size, 'z', 3000);
+        snprintf(text + size + 3000, sizeof text - 3000 - (size_t)size, " hello ");
         options.offsets = begin % 2 ? FERRY_OFFSETS_NONE : FERRY_OFFSETS_BYTES;
         cr_assert_str_eq(small_tokenizer_show(&small, text, NULL, &options),
                          "[CLS]* world ##s [UNK] hello [SEP]*");

@@ -55,6 +55,20 @@ Test(tokenizer_load, wrong_content_is_told) {
     expect_failure((struct small_tokenizer_parts){.more = "} trailing"}, FERRY_BAD_DATA, "JSON");
 }
 
+Test(tokenizer_load, ids_of_the_post_processor_must_exist) {
+    expect_failure((struct small_tokenizer_parts){.post_processor =
+                                                      "{\"type\": \"BertProcessing\", \"sep\":"
+                                                      " [\"[SEP]\", 30], \"cls\": [\"[CLS]\", 2]}"},
+                   FERRY_BAD_DATA, "\"[SEP]\" has the id 30");
+    expect_failure(
+        (struct small_tokenizer_parts){
+            .post_processor =
+                "{\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\":"
+                " {\"id\": \"x\", \"type_id\": 0}}], \"pair\": [], \"special_tokens\":"
+                " {\"x\": {\"ids\": [3, 99999]}}}"},
+        FERRY_BAD_DATA, "\"x\" has the id 99999");
+}
+
 Test(tokenizer_load, post_processors) {
     struct ferry_encode_options options = small_tokenizer_options();
     struct small_tokenizer_parts parts = {

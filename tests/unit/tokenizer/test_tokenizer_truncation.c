@@ -36,6 +36,9 @@ Test(tokenizer_truncation, one_text) {
     expect(&small, "a b c d e", NULL, &options, "[CLS]* c d e [SEP]*");
     options = limit(2);
     expect(&small, "a b", NULL, &options, "[CLS]* [SEP]*");
+    options.windows = true; /* they would have no room */
+    expect_failure(&small, "a b", NULL, &options, FERRY_INVALID_INPUT);
+    expect(&small, "", NULL, &options, "[CLS]* [SEP]*");
     options = limit(1);
     expect_failure(&small, "a b", NULL, &options, FERRY_INVALID_INPUT);
     options.add_special_tokens = false;
