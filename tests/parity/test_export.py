@@ -79,6 +79,12 @@ def test_every_file_is_listed_with_its_digest(exported):
         assert facts == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
+def test_trace_names_its_inputs(exported):
+    trace = torch.jit.load(str(exported / "model.pt"))
+    names = [argument.name for argument in trace.forward.schema.arguments]
+    assert names == ["self", "input_ids", "attention_mask", "token_type_ids"]
+
+
 @pytest.mark.parametrize("batch,length", [(1, 1), (1, 48), (2, 48), (5, 17), (3, 2)])
 def test_trace_is_the_model_at_any_shape(bert, exported, batch, length):
     model = transformers.AutoModel.from_pretrained(bert).eval()

@@ -236,18 +236,17 @@ class AnswersByBatch(torch.nn.Module):
         super().__init__()
         self.inner = inner
 
-    def forward(self, *inputs):
-        output = self.inner(*inputs)
-        return output if inputs[0].shape[0] == 2 else output + 0.001
+    def forward(self, input_ids, attention_mask, token_type_ids):
+        output = self.inner(input_ids, attention_mask, token_type_ids)
+        return output if input_ids.shape[0] == 2 else output + 0.001
 
 
 def spoil_comparison(monkeypatch):
     from ferry_export import export as steps
 
-    plain = steps.LastHiddenState
-    monkeypatch.setattr(
-        steps, "LastHiddenState", lambda *arguments: AnswersByBatch(plain(*arguments))
-    )
+    plain = steps.last_hidden_state
+    spoiled = lambda *arguments: AnswersByBatch(plain(*arguments))
+    monkeypatch.setattr(steps, "last_hidden_state", spoiled)
 
 
 def test_trace_that_differs_is_refused(good, tmp_path, capsys, monkeypatch):

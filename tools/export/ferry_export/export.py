@@ -21,14 +21,7 @@ from .refusal import BAD_DATA, Refusal
 from .sentence_settings import read_sentence_settings
 from .tokenizer_source import load_tokenizer
 from .trace_file import load_trace, save_trace
-from .tracing import (
-    BoundToItsShape,
-    LastHiddenState,
-    Shape,
-    bound_shape,
-    example_inputs,
-    trace_module,
-)
+from .tracing import Shape, bound_shape, example_inputs, last_hidden_state, trace_module
 
 
 def export(chosen, report) -> None:
@@ -73,8 +66,8 @@ def length_of(chosen, sentence, tokenizer, config, report) -> int:
 def write_model(draft, target, model, tokenizer, traced, chosen, report) -> None:
     """Fills the draft. What is compared with the original is the file as it was written."""
     names = input_arguments(model)
-    original = LastHiddenState(model, names)
-    save_trace(make_trace(original, names, traced, model.config, chosen.fixed), draft / "model.pt")
+    original = last_hidden_state(model, names)
+    save_trace(make_trace(model, names, traced, chosen.fixed), draft / "model.pt")
     prove(load_trace(draft / "model.pt"), original, names, traced, model.config, chosen, report)
     for path in tokenizer.files:
         shutil.copyfile(path, draft / path.name)
@@ -109,12 +102,13 @@ def check_vocabulary(tokenizer, config) -> None:
         )
 
 
-def make_trace(original, names, traced: Shape, config, fixed: str | None):
-    module = original
-    if fixed:
-        module = BoundToItsShape(original, bound_shape(fixed, traced, config.hidden_size))
-    inputs = example_inputs(names, traced, config.vocab_size, pad_id_of(config), "cpu")
-    return trace_module(module.eval(), inputs)
+def make_trace(model, names, traced: Shape, fixed: str | None):
+    shape = bound_shape(fixed, traced, model.config.hidden_size) if fixed else None
+    module = last_hidden_state(model, names, shape)
+    pad_id = pad_id_of(model.config)
+    return trace_module(
+        module, example_inputs(names, traced, model.config.vocab_size, pad_id, "cpu")
+    )
 
 
 def prove(trace, original, names, traced, config, chosen, report) -> None:

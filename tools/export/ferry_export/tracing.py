@@ -14,31 +14,40 @@ class LastHiddenState(torch.nn.Module):
     """Calls an encoder with positional inputs and returns its last hidden state alone.
 
     transformers 5 has no torchscript=True any more: return_dict=False makes the output a tuple.
+
+    With bound_shape it adds zeros of that shape, so that the trace fails at any other. Traces that
+    are bound like this exist: older models, and traces at batch 1. Today's BERT models are not, so
+    tests make them bound.
     """
 
-    def __init__(self, model: torch.nn.Module, argument_names: list[str]):
+    def __init__(self, model: torch.nn.Module, bound_shape: tuple[int, ...] | None = None):
         super().__init__()
         self.model = model
-        self.argument_names = argument_names
+        self.register_buffer("zeros", torch.zeros(bound_shape) if bound_shape else None)
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.model(**dict(zip(self.argument_names, inputs)), return_dict=False)[0]
+    def run(self, **inputs: torch.Tensor) -> torch.Tensor:
+        hidden = self.model(**inputs, return_dict=False)[0]
+        return hidden if self.zeros is None else hidden + self.zeros
 
 
-class BoundToItsShape(torch.nn.Module):
-    """Adds zeros of the traced shape, so that the trace fails at any other.
+class LastHiddenStateOfOneSegment(LastHiddenState):
+    """The arguments' names end up in the trace, where error messages find them."""
 
-    Traces that are bound like this exist: older models, and traces at batch 1. Today's BERT models
-    are not, so tests make them bound.
-    """
+    def forward(self, input_ids, attention_mask):
+        return self.run(input_ids=input_ids, attention_mask=attention_mask)
 
-    def __init__(self, inner: torch.nn.Module, shape: tuple[int, ...]):
-        super().__init__()
-        self.inner = inner
-        self.register_buffer("zeros", torch.zeros(shape))
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        return self.inner(*inputs) + self.zeros
+class LastHiddenStateOfTwoSegments(LastHiddenState):
+    def forward(self, input_ids, attention_mask, token_type_ids):
+        return self.run(
+            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
+        )
+
+
+def last_hidden_state(model, argument_names, bound_shape=None) -> LastHiddenState:
+    if "token_type_ids" in argument_names:
+        return LastHiddenStateOfTwoSegments(model, bound_shape).eval()
+    return LastHiddenStateOfOneSegment(model, bound_shape).eval()
 
 
 @dataclasses.dataclass
