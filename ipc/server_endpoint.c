@@ -126,6 +126,18 @@ static struct ferry_message *new_message(void) {
     return message;
 }
 
+struct ferry_message *ferry_message_copy_address(struct ferry_message *message) {
+    struct ferry_message *copy = new_message();
+    if (copy == NULL)
+        return NULL;
+    copy->peer = message->peer;
+    copy->delimited = message->delimited;
+    if (zmq_msg_copy(&copy->identity, &message->identity) == 0)
+        return copy;
+    ferry_message_free(copy);
+    return NULL;
+}
+
 /* Lets the memory of a large body go at once. */
 static void cut_body(struct ferry_message *message) {
     zmq_msg_t kept;

@@ -56,6 +56,9 @@ enum { FERRY_OVERSIZED_KEPT = 1024 };
 bool ferry_message_is_oversized(const struct ferry_message *message);
 /* Number that stands for the sending connection; equal for all its messages while it lives. */
 uint64_t ferry_message_peer(const struct ferry_message *message);
+/* An empty message from the same sender, to reply to while somebody still reads this one's body.
+ * NULL without memory. The io thread. */
+struct ferry_message *ferry_message_copy_address(struct ferry_message *message);
 /* Frees the body early (its views end), keeps the return address. Any thread. */
 void ferry_message_drop_body(struct ferry_message *message);
 /* Any thread. NULL is allowed. */

@@ -35,7 +35,7 @@ struct ferry_pipeline {
     struct text_worker *text_workers; /* [options.text_workers] */
     struct ferry_text_stage stage;    /* the io thread's own */
     atomic_bool device_lost;
-    bool stopped; /* ferry_pipeline_stop was called before */
+    atomic_int closed; /* enum ferry_status: what text workers answer everything with; OK: open */
 };
 
 /* A batch of its own costs about as much as so many tokens: measured on the CPU (MiniLM: 16 texts
@@ -82,8 +82,12 @@ static void *tokenize_texts(void *argument) {
     struct text_worker *worker = argument;
     struct ferry_pipeline *pipeline = worker->pipeline;
     struct ferry_request *request;
-    while ((request = ferry_bounded_queue_pop(pipeline->texts)) != NULL)
+    while ((request = ferry_bounded_queue_pop(pipeline->texts)) != NULL) {
+        int closed = atomic_load(&pipeline->closed);
+        if (closed != FERRY_OK)
+            ferry_request_fail(request, (enum ferry_status)closed);
         route(pipeline, &worker->stage, request);
+    }
     return NULL;
 }
 
@@ -287,6 +291,8 @@ int64_t ferry_pipeline_expire(struct ferry_pipeline *pipeline, int64_t now) {
 }
 
 void ferry_pipeline_close(struct ferry_pipeline *pipeline, enum ferry_status status) {
+    int open = FERRY_OK;
+    atomic_compare_exchange_strong(&pipeline->closed, &open, (int)status);
     for (uint32_t i = 0; i < pipeline->model_count; i++)
         if (pipeline->lanes[i].initialised)
             ferry_model_queue_close(&pipeline->lanes[i].queue, status);

@@ -65,6 +65,7 @@ struct ferry_request {
     /* The io thread's own. */
     struct ferry_request *older, *newer; /* all accepted requests */
     struct ferry_request *table_next;    /* chain in the request table */
+    struct ferry_request **table_link;   /* what points to this one in the chain */
     uint64_t table_hash;
     bool in_table;
 };

@@ -79,7 +79,9 @@ static bool prepare_embed(struct ferry_text_stage *stage, struct ferry_request *
     struct ferry_id_limits limits = {model->max_length, model->vocabulary_size};
     uint32_t ready = 0;
     uint64_t tokens = 0;
-    for (uint32_t i = 0; i < request->wire.item_count; i++) {
+    /* Nobody needs the other items of a request that is given up. */
+    for (uint32_t i = 0; i < request->wire.item_count && ferry_request_failure(request) == FERRY_OK;
+         i++) {
         struct ferry_item *item = &request->items[i];
         struct ferry_item_ids ids;
         struct ferry_error error;

@@ -44,7 +44,7 @@ static void forget_request(struct ferry_server *server, struct ferry_request *re
     server->newest = request->older;
     *(request->older ? &request->older->newer : &server->oldest) = NULL;
     server->active--;
-    ferry_request_table_remove(&server->table, request);
+    ferry_request_table_remove(request);
 }
 
 static void set_deadline(const struct ferry_server *server, struct ferry_request *request) {

@@ -30,17 +30,19 @@ void ferry_request_table_insert(struct ferry_request_table *table, struct ferry_
     request->table_hash = hash_of(table, ferry_message_peer(request->message), &request->wire.id);
     struct ferry_request **chain = &table->chains[request->table_hash & table->mask];
     request->table_next = *chain;
+    request->table_link = chain;
+    if (*chain != NULL)
+        (*chain)->table_link = &request->table_next;
     *chain = request;
     request->in_table = true;
 }
 
-void ferry_request_table_remove(struct ferry_request_table *table, struct ferry_request *request) {
+void ferry_request_table_remove(struct ferry_request *request) {
     if (!request->in_table)
         return;
-    struct ferry_request **link = &table->chains[request->table_hash & table->mask];
-    while (*link != request)
-        link = &(*link)->table_next;
-    *link = request->table_next;
+    *request->table_link = request->table_next;
+    if (request->table_next != NULL)
+        request->table_next->table_link = request->table_link;
     request->in_table = false;
 }
 

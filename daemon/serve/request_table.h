@@ -18,7 +18,8 @@ void ferry_request_table_free(struct ferry_request_table *table);
 
 /* A request without an id is not kept: nobody can name it. */
 void ferry_request_table_insert(struct ferry_request_table *table, struct ferry_request *request);
-void ferry_request_table_remove(struct ferry_request_table *table, struct ferry_request *request);
+/* Walks no chain: a client may give all its requests the same id. */
+void ferry_request_table_remove(struct ferry_request *request);
 /* The latest request of this sender with this id, or NULL. */
 struct ferry_request *ferry_request_table_find(const struct ferry_request_table *table,
                                                uint64_t peer, const struct ferry_wire_id *id);

@@ -55,7 +55,7 @@ static void unlink_active(struct ferry_server *server, struct ferry_request *req
     *(request->older ? &request->older->newer : &server->oldest) = request->newer;
     *(request->newer ? &request->newer->older : &server->newest) = request->older;
     server->active--;
-    ferry_request_table_remove(&server->table, request);
+    ferry_request_table_remove(request);
 }
 
 static void count(struct ferry_server *server, const struct ferry_request *request) {
@@ -128,16 +128,22 @@ static void one_turn(struct ferry_server *server, bool *more) {
         expire(server);
 }
 
-/* What is stuck in a worker is answered here: the worker never touches message and id. */
+/* What is stuck in a worker is answered here. A text worker still reads the body of its message, so
+ * the request keeps that for ever; no worker touches the id. */
 static void answer_stuck(struct ferry_server *server, enum ferry_status status) {
     for (struct ferry_request *request = server->oldest; request != NULL;
          request = request->newer) {
         struct ferry_buffer body;
+        struct ferry_message *address = ferry_message_copy_address(request->message);
         ferry_buffer_init(&body, 4096);
-        if (ferry_wire_reply_error(&request->wire.id, status,
+        if (address != NULL &&
+            ferry_wire_reply_error(&request->wire.id, status,
                                    "the daemon ends before this was computed: send it again", 0,
-                                   &body) == FERRY_OK)
-            ferry_server_endpoint_reply(server->endpoint, request->message, &body);
+                                   &body) == FERRY_OK) {
+            ferry_server_endpoint_reply(server->endpoint, address, &body);
+            address = NULL;
+        }
+        ferry_message_free(address);
         ferry_buffer_free(&body);
         server->statistics.answered[status]++;
     }

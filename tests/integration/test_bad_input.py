@@ -1,14 +1,16 @@
 """Bad input: a typed error that names the culprit, while other clients are served as before."""
 
+import os
 import random
 import struct
 import threading
+from pathlib import Path
 
 import msgpack
 import pytest
 import zmq
 
-from model_folders import VOCABULARY_SIZE
+from model_folders import VOCABULARY_SIZE, make_fake
 from raw_protocol import RawClient, encode, matrix
 
 
@@ -272,3 +274,26 @@ def test_clients_that_leave_before_their_answer_are_counted(daemon, client):
             for _ in range(5):
                 other.send({"op": "embed", "texts": ["gone " * 100]})
     assert client.ok({"op": "ping"})
+
+
+def processor_seconds(daemon):
+    fields = Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_one_id_for_all_requests_costs_no_more_than_different_ids(start_daemon, scratch):
+    """All wait at the same time, behind one batch that hangs."""
+    count, seconds = 30_000, []
+    for one_id in (False, True):
+        model = make_fake(scratch / f"hangs-{one_id}", script="hang_at=1 hang_ms=3000")
+        daemon = start_daemon([model])
+        with daemon.client() as client:
+            client.send({"op": "embed", "texts": ["first"], "id": "first"})
+            for i in range(count):
+                client.send(
+                    {"op": "embed", "texts": ["a"], "dtype": "binary", "id": 7 if one_id else i}
+                )
+            for _ in range(count + 1):
+                assert client.receive()["status"] == "OK"
+        seconds.append(processor_seconds(daemon))
+    assert seconds[1] < 2 * seconds[0] + 0.5, seconds

@@ -57,6 +57,23 @@ def test_second_sigterm_ends_at_once(scratch):
         assert time.monotonic() - started < 5
 
 
+def test_sigterm_while_long_texts_wait_to_be_tokenized(fake_model):
+    """They are answered at once instead of being tokenized first, and the end is a clean one."""
+    text = "long words wait here " * 150_000
+    with Daemon([fake_model], ["--drain-ms", "0"]) as daemon, daemon.client() as client:
+        waiting = {
+            client.send({"op": "tokenize", "texts": [text], "truncate": "left", "max_tokens": 16})
+            for _ in range(30)
+        }
+        client.ok_beside(waiting, {"op": "ping"})
+        daemon.terminate()
+        while waiting:
+            reply = client.receive(timeout=20)
+            assert reply["status"] in ("OK", "SHUTTING_DOWN"), reply
+            waiting.remove(reply["id"])
+        daemon.expect_exit(0)
+
+
 def test_sigint_stops_like_sigterm(fake_model):
     with Daemon([fake_model]) as daemon:
         daemon.process.send_signal(signal.SIGINT)
