@@ -22,46 +22,51 @@ static char *copy_bytes(const char *bytes, size_t size) {
 
 const struct ferry_added_token *ferry_added_tokens_find(const struct ferry_added_tokens *added,
                                                         const char *content, size_t size) {
-    for (size_t at = 0; at < added->count; at++)
-        if (added->tokens[at].content_size == size &&
-            memcmp(added->tokens[at].content, content, size) == 0)
-            return &added->tokens[at];
-    return NULL;
+    int32_t place = ferry_vocabulary_id(&added->places, content, size);
+    return place < 0 ? NULL : &added->tokens[place];
 }
 
-/* The place for this content: an existing one (emptied) or a new one; NULL without memory. */
-static struct ferry_added_token *make_place(struct ferry_added_tokens *added, const char *content,
-                                            size_t size) {
-    const struct ferry_added_token *existing = ferry_added_tokens_find(added, content, size);
-    if (existing) {
-        struct ferry_added_token *place = &added->tokens[existing - added->tokens];
-        free_token(place);
-        *place = (struct ferry_added_token){0};
-        return place;
+/* The place for this content: an existing one (emptied) or a new one. */
+static enum ferry_status make_place(struct ferry_added_tokens *added, const char *content,
+                                    size_t size, struct ferry_added_token **ret_place,
+                                    struct ferry_error *error) {
+    int32_t existing = ferry_vocabulary_id(&added->places, content, size);
+    if (existing >= 0) {
+        *ret_place = &added->tokens[existing];
+        free_token(*ret_place);
+        **ret_place = (struct ferry_added_token){0};
+        return FERRY_OK;
     }
     if (added->count == added->capacity) {
         size_t capacity = added->capacity * 2 + 16;
         struct ferry_added_token *tokens = realloc(added->tokens, capacity * sizeof *tokens);
         if (!tokens)
-            return NULL;
+            return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for added tokens");
         added->tokens = tokens;
         added->capacity = capacity;
     }
+    enum ferry_status status =
+        ferry_vocabulary_add(&added->places, content, size, (int64_t)added->count, error);
+    if (status != FERRY_OK)
+        return status;
     added->tokens[added->count] = (struct ferry_added_token){0};
-    return &added->tokens[added->count++];
+    *ret_place = &added->tokens[added->count++];
+    return FERRY_OK;
 }
 
 enum ferry_status ferry_added_tokens_put(struct ferry_added_tokens *added,
                                          const struct ferry_added_token *token,
                                          struct ferry_error *error) {
+    struct ferry_added_token *place = NULL;
     char *content = copy_bytes(token->content, token->content_size);
     char *pattern = copy_bytes(token->pattern, token->pattern_size);
-    struct ferry_added_token *place =
-        content && pattern ? make_place(added, content, token->content_size) : NULL;
-    if (!place) {
+    enum ferry_status status =
+        content && pattern ? make_place(added, content, token->content_size, &place, error)
+                           : ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for added tokens");
+    if (status != FERRY_OK || !place) {
         free(content);
         free(pattern);
-        return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for added tokens");
+        return status;
     }
     *place = *token;
     place->content = content;
@@ -103,6 +108,7 @@ void ferry_added_tokens_free(struct ferry_added_tokens *added) {
     for (size_t at = 0; at < added->count; at++)
         free_token(&added->tokens[at]);
     free(added->tokens);
+    ferry_vocabulary_free(&added->places);
     ferry_trie_free(&added->raw.trie);
     ferry_trie_free(&added->normalized.trie);
     *added = (struct ferry_added_tokens){0};

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "tokenizer/byte_trie.h"
+#include "tokenizer/vocabulary.h"
 
 struct ferry_added_token {
     char *content; /* owned: as written in the file */
@@ -35,6 +36,7 @@ struct ferry_added_matcher {
 struct ferry_added_tokens {
     struct ferry_added_token *tokens; /* owned */
     size_t count, capacity;
+    struct ferry_vocabulary places; /* content to index into tokens */
     struct ferry_added_matcher raw;
     struct ferry_added_matcher normalized;
 };
