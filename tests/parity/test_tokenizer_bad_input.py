@@ -207,6 +207,17 @@ def test_ids_that_no_token_has_are_refused(driver, tmp_path):
         assert loaded.status == "BAD_DATA", loaded
 
 
+def test_zero_bytes_in_tokens_are_refused_or_equal(driver, tmp_path):
+    """Never cut at the zero byte."""
+    for number, content in enumerate(("a\0b", "\0", "\0a")):
+        document = models.small_json()
+        document["added_tokens"].append(models.added_token(900, content))
+        folder = models.write_json(tmp_path / str(number), document)
+        if _load_and_compare(driver, folder) == "OK":
+            judge = Judge(driver, 254, models.reference(folder))
+            judge.check(["xa\0by", "a", "\0", "a\0b"], Options())
+
+
 def test_truncated_tokenizer_json(driver, tmp_path, long_run):
     data = json.dumps(models.small_json(), ensure_ascii=False).encode()
     path = tmp_path / "tokenizer.json"
