@@ -253,9 +253,14 @@ static uint64_t text_bytes(const struct ferry_wire_request *wire) {
     return bytes;
 }
 
+/* Short work for the io thread. Windows may repeat a short text thousands of times. */
+static bool is_short(const struct ferry_pipeline *pipeline, const struct ferry_wire_request *wire) {
+    return !wire->windows && text_bytes(wire) <= pipeline->options.inline_text_bytes;
+}
+
 enum ferry_submitted ferry_pipeline_submit(struct ferry_pipeline *pipeline,
                                            struct ferry_request *request) {
-    if (text_bytes(&request->wire) > pipeline->options.inline_text_bytes)
+    if (!is_short(pipeline, &request->wire))
         return ferry_bounded_queue_push(pipeline->texts, request) ? FERRY_SUBMIT_QUEUED
                                                                   : FERRY_SUBMIT_FULL;
     if (ferry_text_stage_run(&pipeline->stage, request))

@@ -11,7 +11,11 @@ enum {
     LONGEST_RETRY_MS = 60000,
     UNKNOWN_RETRY_MS = 100,
     BYTES_PER_TOKEN = sizeof(int32_t) + 1, /* its id and type id */
-    ADDED_TOKENS = 3                       /* special tokens around a pair */
+    /* tokenize: id, type id, mask, offsets and the text's place; all of it once more in the reply
+     */
+    BYTES_PER_TOLD_TOKEN = 64,
+    BYTES_PER_TEXT_TOKEN = 40, /* detokenize: the id, and twice a long word */
+    ADDED_TOKENS = 3           /* special tokens around a pair */
 };
 /* Weight of the newest measurement: half of what is remembered is younger than a second. */
 static const double NEWEST_WEIGHT = 0.25;
@@ -23,21 +27,48 @@ static uint64_t token_bound(const struct ferry_wire_item *item, uint32_t max_len
     return tokens < max_length ? tokens : max_length;
 }
 
+/* Windows hold tokens again and again: those they share, and the other text of a pair, which may
+ * leave room for one token of this one. */
+static uint64_t told_tokens(const struct ferry_wire_request *wire,
+                            const struct ferry_wire_item *item, uint32_t max_length) {
+    if (!wire->windows)
+        return token_bound(item, max_length);
+    uint64_t tokens = (uint64_t)item->text.size + item->pair.size + ADDED_TOKENS;
+    uint64_t limit =
+        wire->max_tokens > 0 && wire->max_tokens < max_length ? wire->max_tokens : max_length;
+    uint64_t shared = (uint64_t)wire->stride + ADDED_TOKENS;
+    uint64_t step = item->pair.data != NULL || limit <= shared ? 1 : limit - shared;
+    return (tokens / step + 1) * limit;
+}
+
+/* What an item takes beside its part of the message, and its row. */
+static uint64_t item_bytes(const struct ferry_wire_request *wire,
+                           const struct ferry_wire_item *item, uint32_t max_length) {
+    uint64_t ids = (uint64_t)item->id_count * BYTES_PER_TOKEN; /* as decoded, before truncation */
+    if (wire->operation == FERRY_OPERATION_TOKENIZE)
+        return told_tokens(wire, item, max_length) * BYTES_PER_TOLD_TOKEN;
+    if (wire->operation == FERRY_OPERATION_DETOKENIZE)
+        return ids + (uint64_t)item->id_count * BYTES_PER_TEXT_TOKEN;
+    return ids + token_bound(item, max_length) * BYTES_PER_TOKEN;
+}
+
 struct ferry_request_load ferry_admission_load(const struct ferry_wire_request *wire,
                                                const struct ferry_loaded_model *model,
-                                               size_t body_bytes) {
+                                               size_t body_bytes, size_t arena_maximum) {
     struct ferry_request_load load = {.items = wire->item_count};
-    uint64_t decoded_ids = 0; /* before truncation */
+    uint64_t contents = 0;
     for (uint32_t i = 0; i < wire->item_count; i++) {
         load.tokens += token_bound(&wire->items[i], model->max_length);
-        decoded_ids += wire->items[i].id_count;
+        contents += item_bytes(wire, &wire->items[i], model->max_length);
     }
+    if (contents / 2 > arena_maximum) /* in the request, and as much in its encoded reply */
+        contents = 2 * (uint64_t)arena_maximum;
     size_t row = wire->operation == FERRY_OPERATION_EMBED
                      ? ferry_embed_row_bytes(wire->dtype, model->info->width)
                      : 0;
     /* Rows are there twice: in the request and in its encoded reply. */
     load.bytes =
-        body_bytes + load.tokens * BYTES_PER_TOKEN + sizeof(struct ferry_request) +
+        body_bytes + contents + sizeof(struct ferry_request) +
         wire->item_count * (sizeof(struct ferry_item) + sizeof(struct ferry_wire_item) + 2 * row);
     return load;
 }

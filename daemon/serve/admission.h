@@ -15,10 +15,11 @@ struct ferry_admission {
     int64_t measured_ns;
 };
 
-/* What the request counts for before it is tokenized: an upper bound. body_bytes is its message. */
+/* What the request counts for before it is tokenized: an upper bound. body_bytes is its message;
+ * arena_maximum is what one request may hold beside it. */
 struct ferry_request_load ferry_admission_load(const struct ferry_wire_request *wire,
                                                const struct ferry_loaded_model *model,
-                                               size_t body_bytes);
+                                               size_t body_bytes, size_t arena_maximum);
 
 /* Errors: TOO_LARGE (never fits), BUSY (*ret_retry_after_ms says when to try again). */
 FERRY_MUST_CHECK enum ferry_status ferry_admission_check(const struct ferry_admission *admission,

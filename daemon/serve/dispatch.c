@@ -93,7 +93,8 @@ static void handle_work(struct ferry_server *server, struct ferry_request *reque
     request->queue = ferry_pipeline_queue(server->pipeline, index);
     request->normalize =
         request->wire.normalize < 0 ? request->model->normalize : request->wire.normalize == 1;
-    request->load = ferry_admission_load(&request->wire, request->model, body_bytes);
+    request->load = ferry_admission_load(&request->wire, request->model, body_bytes,
+                                         server->pool.arena_maximum);
     if (ferry_admission_check(&server->admission, &request->load, &retry_after_ms, &error) !=
         FERRY_OK) {
         refuse(server, request, &error, retry_after_ms);

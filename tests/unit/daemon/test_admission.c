@@ -70,9 +70,40 @@ Test(admission, a_text_counts_at_most_a_token_a_byte_and_the_models_limit) {
     ferry_wire_request_init(&wire, FERRY_OPERATION_EMBED);
     wire.items = items;
     wire.item_count = 3;
-    struct ferry_request_load load = ferry_admission_load(&wire, model, 1000);
+    struct ferry_request_load load = ferry_admission_load(&wire, model, 1000, 1 << 20);
     cr_assert_eq(load.items, 3);
     cr_assert_eq(load.tokens, 13 + SMALL_MODEL_LENGTH + 2);
     cr_assert_geq(load.bytes, 1000 + 3 * 2 * SMALL_MODEL_WIDTH * 4);
     small_model_close(model);
+}
+
+static uint64_t bytes_of(enum ferry_operation operation, struct ferry_wire_item item,
+                         uint32_t stride) {
+    struct ferry_loaded_model *model = small_model_open("");
+    struct ferry_wire_request wire;
+    ferry_wire_request_init(&wire, operation);
+    wire.items = &item;
+    wire.item_count = 1;
+    wire.windows = operation == FERRY_OPERATION_TOKENIZE;
+    wire.stride = stride;
+    struct ferry_request_load load = ferry_admission_load(&wire, model, 0, 4 << 20);
+    cr_assert_leq(load.tokens, SMALL_MODEL_LENGTH);
+    small_model_close(model);
+    return load.bytes;
+}
+
+Test(admission, what_a_short_body_grows_to_is_counted) {
+    struct ferry_wire_item text = {.text = {"x", 1000}};
+    struct ferry_wire_item pair = {.text = {"x", 1000}, .pair = {"y", 1}};
+    struct ferry_wire_item huge = {.text = {"x", 1000000}};
+    uint64_t window = SMALL_MODEL_LENGTH * sizeof(int32_t);
+    cr_assert_geq(bytes_of(FERRY_OPERATION_TOKENIZE, text, 0), 1000 * sizeof(int32_t));
+    cr_assert_geq(bytes_of(FERRY_OPERATION_TOKENIZE, text, SMALL_MODEL_LENGTH - 4), 1000 * window);
+    cr_assert_geq(bytes_of(FERRY_OPERATION_TOKENIZE, pair, 0), 1000 * window);
+    uint64_t most = bytes_of(FERRY_OPERATION_TOKENIZE, huge, SMALL_MODEL_LENGTH - 4);
+    cr_assert(most >= 8 << 20 && most < (8 << 20) + 4096, "what one request may hold: %lu", most);
+    static const int32_t id = 1;
+    struct ferry_wire_item ids = {.ids = &id, .id_count = 50000}; /* before it is cut */
+    cr_assert_geq(bytes_of(FERRY_OPERATION_EMBED, ids, 0), 50000 * sizeof(int32_t));
+    cr_assert_geq(bytes_of(FERRY_OPERATION_DETOKENIZE, ids, 0), 50000 * sizeof(int32_t));
 }
