@@ -366,7 +366,7 @@ enum ferry_status ferry_tokenizer_read_json(struct ferry_tokenizer *tokenizer, c
                                             const struct ferry_tokenizer_overrides *overrides,
                                             struct ferry_error *error) {
     json_error_t problem;
-    json_t *root = json_loadb(bytes, size, JSON_ALLOW_NUL, &problem);
+    json_t *root = json_loadb(bytes, size, 0, &problem);
     if (!root)
         return ferry_fail(error, FERRY_BAD_DATA, "not JSON: %s (line %d)", problem.text,
                           problem.line);

@@ -88,6 +88,8 @@ enum ferry_status ferry_vocabulary_add(struct ferry_vocabulary *vocabulary, cons
     if (size > FERRY_TOKEN_SIZE_LIMIT)
         return ferry_fail(error, FERRY_BAD_DATA, "token %lld has %zu bytes; %d are allowed",
                           (long long)id, size, FERRY_TOKEN_SIZE_LIMIT);
+    if (memchr(text, '\0', size))
+        return ferry_fail(error, FERRY_BAD_DATA, "token %lld holds a zero byte", (long long)id);
     if (!grow_entries(vocabulary, size) || !grow_ids(vocabulary, (int32_t)id + 1))
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the vocabulary");
     size_t slot = find_slot(vocabulary, text, size);

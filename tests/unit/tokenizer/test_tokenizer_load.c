@@ -55,6 +55,17 @@ Test(tokenizer_load, wrong_content_is_told) {
     expect_failure((struct small_tokenizer_parts){.more = "} trailing"}, FERRY_BAD_DATA, "JSON");
 }
 
+Test(tokenizer_load, zero_bytes_in_tokens_are_refused) {
+    expect_failure((struct small_tokenizer_parts){.added_tokens = "[{\"content\": \"a\\u0000b\"}]"},
+                   FERRY_BAD_DATA, "u0000");
+    const char vocabulary[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\0b\n";
+    const struct ferry_tokenizer_file file = {"vocab.txt", vocabulary, sizeof vocabulary - 1};
+    struct ferry_tokenizer *tokenizer = NULL;
+    struct ferry_error error = {0};
+    cr_expect_eq(ferry_tokenizer_load_files(&file, 1, NULL, &tokenizer, &error), FERRY_BAD_DATA);
+    cr_expect(strstr(error.text, "token 4 holds a zero byte") != NULL, "%s", error.text);
+}
+
 Test(tokenizer_load, ids_of_the_post_processor_must_exist) {
     expect_failure((struct small_tokenizer_parts){.post_processor =
                                                       "{\"type\": \"BertProcessing\", \"sep\":"
@@ -116,6 +127,7 @@ Test(tokenizer_load, wrong_types_in_the_configuration_are_named) {
     expect_bad_config("{\"do_lower_case\": {}}", "do_lower_case");
     expect_bad_config("{\"unk_token\": 3}", "unk_token");
     expect_bad_config("{\"added_tokens_decoder\": 1}", "added_tokens_decoder");
+    expect_bad_config("{\"unk_token\": \"\\u0000\"}", "u0000");
     expect_bad_config("{\"sep_token\": \"<sep>\"}", "separator");
 }
 
