@@ -29,7 +29,8 @@ struct ferry_vocabulary {
     size_t slot_mask;     /* number of slots less one; a power of two */
 };
 
-/* Text without a zero byte. One that is already there gets the new id and leaves its old one without a text. */
+/* Text without a zero byte. One that is already there gets the new id and leaves its old one
+ * without a text. */
 FERRY_MUST_CHECK enum ferry_status ferry_vocabulary_add(struct ferry_vocabulary *vocabulary,
                                                         const char *text, size_t size, int64_t id,
                                                         struct ferry_error *error);

@@ -59,7 +59,14 @@ def test_broken_utf8(options, minilm, small, seed, long_run):
 @pytest.mark.parametrize("broken", BROKEN)
 def test_broken_utf8_at_every_place(broken, minilm):
     """Alone, at the begin, inside a word, beside a special token, at the end, in a pair."""
-    frames = ((b"", b""), (b"abc", b"def"), (b"abc ", b" def"), (b"[SEP]", b"[SEP]"), (b"", b" x"), (b"x " * 40, b""))
+    frames = (
+        (b"", b""),
+        (b"abc", b"def"),
+        (b"abc ", b" def"),
+        (b"[SEP]", b"[SEP]"),
+        (b"", b" x"),
+        (b"x " * 40, b""),
+    )
     sample = [head + broken + tail for head, tail in frames]
     for case, answer in zip(sample, minilm.driver.encode(minilm.slot, sample, Options())):
         _check_answer(case, answer)
@@ -114,7 +121,9 @@ def _mutations(data, count, seed):
             elif kind == 1:
                 del changed[at : at + rng.randint(1, 12)]
             elif kind == 2:
-                changed[at:at] = rng.choice((b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\", b"null", b"-1", b"1e9"))
+                changed[at:at] = rng.choice(
+                    (b'"', b"{", b"}", b"[", b"]", b",", b":", b"\\", b"null", b"-1", b"1e9")
+                )
             elif kind == 3:
                 del changed[at:]
             elif kind == 4:
@@ -181,15 +190,21 @@ def test_wrong_values_everywhere(place, driver, tmp_path):
         try:
             _load_and_compare(driver, folder)
         except (DriverDied, AssertionError) as error:
-            raise AssertionError(f"{'.'.join(map(str, place))} = {str(value)[:60]}: {error}") from error
+            raise AssertionError(
+                f"{'.'.join(map(str, place))} = {str(value)[:60]}: {error}"
+            ) from error
 
 
 @pytest.mark.parametrize("number", (2**31 - 1, 2**31 - 2, 2**30, 10**8))
 def test_huge_ids_do_not_take_huge_memory(number, driver, tmp_path):
     """4 bytes a slot up to the highest id would be gigabytes."""
-    loaded = driver.load(254, models.write_json(tmp_path, _replaced(("model", "vocab", "the"), number)))
+    loaded = driver.load(
+        254, models.write_json(tmp_path, _replaced(("model", "vocab", "the"), number))
+    )
     assert loaded.status in ("OK", "BAD_DATA", "UNSUPPORTED")
-    status = (line for line in open(f"/proc/{driver.process.pid}/status") if line.startswith("VmRSS"))
+    status = (
+        line for line in open(f"/proc/{driver.process.pid}/status") if line.startswith("VmRSS")
+    )
     resident = int(next(status).split()[1]) // 1024
     driver.load(254, models.write_json(tmp_path / "again", models.small_json()))
     assert resident < 3000, f"{resident} MiB resident"
@@ -202,7 +217,11 @@ def test_ids_that_no_token_has_are_refused(driver, tmp_path):
         loaded = driver.load(254, models.write_json(tmp_path / f"template {number}", document))
         assert loaded.status == "BAD_DATA", loaded
         document = models.small_json()
-        document["post_processor"] = {"type": "BertProcessing", "sep": ["[SEP]", wrong], "cls": ["[CLS]", 2]}
+        document["post_processor"] = {
+            "type": "BertProcessing",
+            "sep": ["[SEP]", wrong],
+            "cls": ["[CLS]", 2],
+        }
         loaded = driver.load(254, models.write_json(tmp_path / f"bert {number}", document))
         assert loaded.status == "BAD_DATA", loaded
 
@@ -228,7 +247,11 @@ def test_truncated_tokenizer_json(driver, tmp_path, long_run):
 
 
 def test_deeply_nested_json(driver, tmp_path):
-    for text in ("[" * 100_000, '{"model":' * 100_000, '{"model": ' + "[" * 5000 + "]" * 5000 + "}"):
+    for text in (
+        "[" * 100_000,
+        '{"model":' * 100_000,
+        '{"model": ' + "[" * 5000 + "]" * 5000 + "}",
+    ):
         (tmp_path / "tokenizer.json").write_text(text)
         assert driver.load(254, tmp_path).status == "BAD_DATA"
 

@@ -89,7 +89,9 @@ def _in_bytes(case, window):
     maps = [_byte_positions(part) for part in parts]
     return [
         (maps[which][begin], maps[which][end]) if not special else (begin, end)
-        for (begin, end), which, special in zip(_pairs(window), window.type_ids, window.special_mask)
+        for (begin, end), which, special in zip(
+            _pairs(window), window.type_ids, window.special_mask
+        )
     ]
 
 

@@ -22,7 +22,9 @@ def _glued(contents, seed, count=200):
         text = []
         for _ in range(rng.randint(1, 7)):
             content = rng.choice(contents)
-            content = rng.choice((content, content, content, content.lower(), content.upper(), content[:-1]))
+            content = rng.choice(
+                (content, content, content, content.lower(), content.upper(), content[:-1])
+            )
             text += [rng.choice(GLUE), content, rng.choice(GLUE)]
         sample.append("".join(text))
     return sample
@@ -60,7 +62,9 @@ def test_added_token_that_normalizes_to_nothing_is_refused(driver, tmp_path):
     assert loaded.status == "BAD_DATA" and "added_tokens" in loaded.error
 
 
-@pytest.mark.parametrize("flags", FLAGS, ids=lambda flags: "-".join(k for k in flags if flags[k]) or "none")
+@pytest.mark.parametrize(
+    "flags", FLAGS, ids=lambda flags: "-".join(k for k in flags if flags[k]) or "none"
+)
 def test_added_token_flags(flags, new_judge, tmp_path):
     document = models.small_json()
     free = 1000
@@ -77,7 +81,9 @@ def test_added_token_flags(flags, new_judge, tmp_path):
 def test_added_tokens_with_mixed_flags(seed_number, new_judge, tmp_path, seed):
     rng = random.Random(f"mixed {seed_number} {seed}")
     document = models.with_normalizer(
-        models.small_json(), lowercase=rng.random() < 0.7, strip_accents=rng.choice((None, True, False))
+        models.small_json(),
+        lowercase=rng.random() < 0.7,
+        strip_accents=rng.choice((None, True, False)),
     )
     for number, content in enumerate(rng.sample(CONTENTS, 9)):
         flags = rng.choice(FLAGS)
@@ -123,7 +129,11 @@ def test_longest_word(limit, new_judge, tmp_path):
     rng = random.Random(limit)
     sample = texts.random_texts(texts.long_words, 300, f"limit {limit}")
     sample += texts.random_texts(texts.everything, 100, f"limit {limit}")
-    sample += [rng.choice(("x", "é", "가", "\u0301x")) * (limit + d) for d in (-1, 0, 1, 2) for _ in range(5)]
+    sample += [
+        rng.choice(("x", "é", "가", "\u0301x")) * (limit + d)
+        for d in (-1, 0, 1, 2)
+        for _ in range(5)
+    ]
     judge.check(sample, Options())
 
 
@@ -131,7 +141,9 @@ def test_longest_word(limit, new_judge, tmp_path):
 def test_other_continuing_prefix(prefix, new_judge, tmp_path):
     document = models.small_json()
     words = document["model"]["vocab"]
-    renamed = {(prefix + w[2:] if w.startswith("##") and len(w) > 2 else w): n for w, n in words.items()}
+    renamed = {
+        (prefix + w[2:] if w.startswith("##") and len(w) > 2 else w): n for w, n in words.items()
+    }
     document["model"]["vocab"] = renamed
     document["model"]["continuing_subword_prefix"] = prefix
     document["decoder"]["prefix"] = prefix
@@ -144,7 +156,9 @@ def test_other_continuing_prefix(prefix, new_judge, tmp_path):
 def test_cased_vocabulary(new_judge, tmp_path):
     document = models.with_normalizer(models.minilm_json(), lowercase=False, strip_accents=None)
     vocabulary = document["model"]["vocab"]
-    for number, word in enumerate(("The", "Paris", "É", "##É", "IBM", "##BM", "İ", "naïve", "Straße")):
+    for number, word in enumerate(
+        ("The", "Paris", "É", "##É", "IBM", "##BM", "İ", "naïve", "Straße")
+    ):
         vocabulary[word] = 40_000 + number
     judge = new_judge(models.write_json(tmp_path, document))
     judge.check(texts.english_fortunes()[:2000], Options())
@@ -154,7 +168,20 @@ def test_cased_vocabulary(new_judge, tmp_path):
 def test_ids_with_gaps_and_words_of_many_kinds(new_judge, tmp_path):
     """Words that no text can reach, words with blanks and marks, ids far apart."""
     document = models.small_json()
-    words = ("NFC É", "two words", "a-b", "##", "###", "", " ", "中a", "\u0301", "##\u200b", "x" * 300, "##" + "y" * 300)
+    words = (
+        "NFC É",
+        "two words",
+        "a-b",
+        "##",
+        "###",
+        "",
+        " ",
+        "中a",
+        "\u0301",
+        "##\u200b",
+        "x" * 300,
+        "##" + "y" * 300,
+    )
     for number, word in enumerate(words):
         document["model"]["vocab"][word] = 5000 + 977 * number
     judge = new_judge(models.write_json(tmp_path, document))
@@ -162,7 +189,9 @@ def test_ids_with_gaps_and_words_of_many_kinds(new_judge, tmp_path):
     judge.check(sample, Options())
 
 
-CLS, SEP = {"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"SpecialToken": {"id": "[SEP]", "type_id": 0}}
+CLS, SEP = {"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {
+    "SpecialToken": {"id": "[SEP]", "type_id": 0}
+}
 
 
 def _special(name, type_id):
@@ -228,7 +257,11 @@ def test_template_with_several_ids_for_one_name(new_judge, driver, tmp_path):
 
 def test_bert_processing(new_judge, tmp_path):
     document = models.small_json()
-    document["post_processor"] = {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}
+    document["post_processor"] = {
+        "type": "BertProcessing",
+        "sep": ["[SEP]", 3],
+        "cls": ["[CLS]", 2],
+    }
     _check_post_processor(new_judge(models.write_json(tmp_path, document)))
 
 
@@ -255,8 +288,18 @@ def test_truncation_and_padding_of_the_file_are_ignored(new_judge, tmp_path):
 UNSUPPORTED = {
     "model": {"type": "BPE", "vocab": {}, "merges": []},
     "normalizer": {"type": "NFKC"},
-    "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True},
-    "post_processor": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+    "pre_tokenizer": {
+        "type": "Metaspace",
+        "replacement": "▁",
+        "prepend_scheme": "always",
+        "split": True,
+    },
+    "post_processor": {
+        "type": "ByteLevel",
+        "add_prefix_space": True,
+        "trim_offsets": True,
+        "use_regex": True,
+    },
 }
 
 
