@@ -238,7 +238,8 @@ def linearity(ferry, arguments):
 def limit_costs(ferry, arguments):
     """Time of one call with a limit of 128 tokens, for a text at the limit and longer ones."""
     rows = {}
-    at_limit = "time flies like an arrow but fruit flies like a banana; " * 10
+    # 14 tokens nine times, with [CLS] and [SEP]: exactly the limit
+    at_limit = "time flies like an arrow but fruit flies like a ripe yellow banana; " * 9
     for side in ("right", "left"):
         samples = {factor: [] for factor in (1, 10, 100)}
         for _ in range(max(arguments.rounds, 7)):
@@ -273,7 +274,7 @@ def judge(rows, linear, limits):
     right = limits["right"]
     growth = right[100]["microseconds"] / right[1]["microseconds"]
     verdicts.append(("100x over the limit, against at the limit", growth, "<= 1.1", growth <= 1.1))
-    cut = right[100]["truncated"] and not right[1]["truncated"]
+    cut = right[100]["truncated"] and not right[1]["truncated"] and right[1]["tokens"] == 128
     verdicts.append(("the reply says that it was cut", float(cut), "1", cut))
     return verdicts
 
