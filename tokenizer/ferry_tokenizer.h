@@ -79,6 +79,9 @@ ferry_tokenizer_session_create(const struct ferry_tokenizer *tokenizer, size_t w
                                struct ferry_tokenizer_session **ret_session,
                                struct ferry_error *error);
 void ferry_tokenizer_session_free(struct ferry_tokenizer_session *session);
+/* Gives back the working memory that long texts took if it is over keep_bytes; the word cache
+ * stays. What the session returned before ends with it. */
+void ferry_tokenizer_session_trim(struct ferry_tokenizer_session *session, size_t keep_bytes);
 
 enum ferry_truncation_strategy {
     FERRY_TRUNCATE_LONGEST_FIRST,
@@ -104,6 +107,7 @@ struct ferry_encode_options {
     /* Return every window of a text that is too long, not just the first. Costs reading all of it.
      */
     bool windows;
+    uint32_t max_window_tokens; /* of all windows together: TOO_LARGE beyond; 0: 2^26 */
 };
 
 struct ferry_token_offsets {
@@ -131,8 +135,8 @@ struct ferry_encodings {
  * stops at the truncation point; up to 2 KiB behind it are searched for white space and added
  * tokens, nothing more. (Of a pair that is cut in both texts, more is read to learn which one is
  * longer.) Errors: INVALID_INPUT (not UTF-8, with the byte offset; stride or limit that leave no
- * room), TOO_LONG (the strategy cannot shorten it far enough), TOO_LARGE (over 2 GiB),
- * OUT_OF_MEMORY. */
+ * room), TOO_LONG (the strategy cannot shorten it far enough), TOO_LARGE (over 2 GiB,
+ * or over max_window_tokens), OUT_OF_MEMORY. */
 FERRY_MUST_CHECK enum ferry_status
 ferry_tokenizer_encode(struct ferry_tokenizer_session *session, const char *text, size_t text_bytes,
                        const char *pair, size_t pair_bytes,

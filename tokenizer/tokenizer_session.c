@@ -24,24 +24,54 @@ enum ferry_status ferry_tokenizer_session_create(const struct ferry_tokenizer *t
     return FERRY_OK;
 }
 
+static size_t run_bytes(const struct ferry_token_run *run) {
+    return run->capacity * sizeof *run->ids + run->offsets_capacity * sizeof *run->offsets;
+}
+
+static size_t array_bytes(const struct ferry_window_arrays *arrays) {
+    return arrays->window_capacity * sizeof *arrays->windows +
+           arrays->token_capacity * (sizeof *arrays->ids + 2) +
+           arrays->offsets_capacity * sizeof *arrays->offsets +
+           arrays->parts_capacity * 2 * sizeof *arrays->parts;
+}
+
+/* Everything that grows with the texts. */
+static void free_working_memory(struct ferry_tokenizer_session *session) {
+    struct ferry_window_arrays *arrays = &session->arrays;
+    ferry_token_run_free(&session->runs[0]);
+    ferry_token_run_free(&session->runs[1]);
+    free(session->normalized_text);
+    free(session->normalized_sources);
+    free(session->decoded);
+    free(arrays->windows);
+    free(arrays->ids);
+    free(arrays->type_ids);
+    free(arrays->special_mask);
+    free(arrays->offsets);
+    free(arrays->parts);
+    free(arrays->merged_parts);
+    *arrays = (struct ferry_window_arrays){0};
+    session->normalized_text = NULL;
+    session->normalized_sources = NULL;
+    session->decoded = NULL;
+    session->normalized_capacity = session->decoded_capacity = 0;
+}
+
+void ferry_tokenizer_session_trim(struct ferry_tokenizer_session *session, size_t keep_bytes) {
+    size_t bytes = run_bytes(&session->runs[0]) + run_bytes(&session->runs[1]) +
+                   array_bytes(&session->arrays) + session->decoded_capacity +
+                   session->normalized_capacity * (1 + sizeof *session->normalized_sources);
+    if (bytes > keep_bytes)
+        free_working_memory(session);
+}
+
 void ferry_tokenizer_session_free(struct ferry_tokenizer_session *session) {
     if (!session)
         return;
     ferry_word_cache_free(&session->cache);
     ferry_normalizer_free(&session->normalizer);
     ferry_word_builder_free(&session->words);
-    ferry_token_run_free(&session->runs[0]);
-    ferry_token_run_free(&session->runs[1]);
-    free(session->normalized_text);
-    free(session->normalized_sources);
-    free(session->arrays.windows);
-    free(session->arrays.ids);
-    free(session->arrays.type_ids);
-    free(session->arrays.special_mask);
-    free(session->arrays.offsets);
-    free(session->arrays.parts);
-    free(session->arrays.merged_parts);
-    free(session->decoded);
+    free_working_memory(session);
     free(session);
 }
 

@@ -252,10 +252,13 @@ static enum ferry_status reserve_windows(struct window_maker *maker) {
     size_t tokens = 0;
     for (size_t window = 0; window < maker->window_count; window++)
         tokens += window_size(maker, &arrays->parts[window * maker->sequences]);
-    if (maker->window_count > 1 && tokens > WINDOW_TOKEN_LIMIT)
+    size_t limit = maker->options->max_window_tokens;
+    if (limit == 0 || limit > WINDOW_TOKEN_LIMIT)
+        limit = WINDOW_TOKEN_LIMIT;
+    if (maker->window_count > 1 && tokens > limit)
         return ferry_fail(maker->error, FERRY_TOO_LARGE,
-                          "the windows of the texts have %zu tokens; %d are allowed", tokens,
-                          WINDOW_TOKEN_LIMIT);
+                          "the windows of the texts have %zu tokens; %zu are allowed", tokens,
+                          limit);
     bool has_memory =
         grow_tokens(arrays, tokens + 1, maker->options->offsets != FERRY_OFFSETS_NONE);
     if (has_memory && maker->window_count > arrays->window_capacity) {

@@ -11,6 +11,9 @@
 #include "daemon/tasks/text_to_ids.h"
 #include "daemon/tasks/tokenize_items.h"
 
+/* Working memory that a tokenizer session keeps from request to request. */
+enum { KEPT_SESSION_BYTES = 1 << 20 };
+
 enum ferry_status ferry_text_stage_init(struct ferry_text_stage *stage,
                                         struct ferry_loaded_model *const *models,
                                         uint32_t model_count, size_t word_cache_bytes,
@@ -167,16 +170,8 @@ static void answer_detokenize(struct ferry_text_stage *stage, struct ferry_reque
                                    "no room for the reply: send fewer items at once", 0);
 }
 
-bool ferry_text_stage_run(struct ferry_text_stage *stage, struct ferry_request *request) {
-    int64_t begin = ferry_clock_now();
-    if (begin > request->deadline_ns)
-        ferry_request_fail(request, FERRY_DEADLINE);
-    if (ferry_request_failure(request) == FERRY_OK && !ferry_request_prepare_items(request))
-        ferry_request_fail(request, FERRY_OUT_OF_MEMORY);
-    if (ferry_request_failure(request) != FERRY_OK) {
-        ferry_request_answer_embed(request);
-        return false;
-    }
+static bool answer_or_prepare(struct ferry_text_stage *stage, struct ferry_request *request,
+                              int64_t begin) {
     if (request->wire.operation == FERRY_OPERATION_TOKENIZE) {
         answer_tokenize(stage, request);
         return false;
@@ -190,5 +185,21 @@ bool ferry_text_stage_run(struct ferry_text_stage *stage, struct ferry_request *
     request->tokenize_ns = request->ready_ns - begin;
     if (!ready)
         ferry_request_answer_embed(request);
+    return ready;
+}
+
+bool ferry_text_stage_run(struct ferry_text_stage *stage, struct ferry_request *request) {
+    int64_t begin = ferry_clock_now();
+    if (begin > request->deadline_ns)
+        ferry_request_fail(request, FERRY_DEADLINE);
+    if (ferry_request_failure(request) == FERRY_OK && !ferry_request_prepare_items(request))
+        ferry_request_fail(request, FERRY_OUT_OF_MEMORY);
+    if (ferry_request_failure(request) != FERRY_OK) {
+        ferry_request_answer_embed(request);
+        return false;
+    }
+    struct ferry_tokenizer_session *session = stage->sessions[request->queue->index];
+    bool ready = answer_or_prepare(stage, request, begin);
+    ferry_tokenizer_session_trim(session, KEPT_SESSION_BYTES);
     return ready;
 }

@@ -61,6 +61,12 @@ static bool keep_windows(const struct ferry_tokenizer *tokenizer,
     return rest != NULL;
 }
 
+/* More than that the arena cannot keep: then they need not be made. */
+static uint32_t window_tokens_that_fit(const struct ferry_arena *arena) {
+    size_t tokens = arena->maximum / (sizeof(int32_t) + 2 + sizeof(struct ferry_view));
+    return tokens == 0 ? 1 : tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
+}
+
 enum ferry_status ferry_tokenize_item(struct ferry_tokenizer_session *session,
                                       const struct ferry_tokenizer *tokenizer,
                                       const struct ferry_wire_request *request,
@@ -75,6 +81,7 @@ enum ferry_status ferry_tokenize_item(struct ferry_tokenizer_session *session,
     options.offsets = request->offsets ? FERRY_OFFSETS_CHARACTERS : FERRY_OFFSETS_NONE;
     options.windows = request->windows;
     options.stride = request->stride;
+    options.max_window_tokens = window_tokens_that_fit(arena);
     struct ferry_encodings encodings;
     enum ferry_status status =
         ferry_tokenizer_encode(session, item->text.data, item->text.size, item->pair.data,

@@ -177,3 +177,28 @@ Test(tokenizer_truncation, what_lies_behind_the_cut_is_not_read) {
     munmap(text, size);
     small_tokenizer_close(&small);
 }
+
+Test(tokenizer_truncation, all_windows_together_have_a_limit) {
+    struct small_tokenizer small = small_tokenizer_open(NULL);
+    struct ferry_encode_options options = limit(4);
+    options.windows = true;
+    options.stride = 1;
+    options.max_window_tokens = 12; /* a b, b c, c d: 4 tokens each */
+    expect(&small, "a b c d", NULL, &options,
+           "[CLS]* a b [SEP]* // [CLS]* b c [SEP]* // [CLS]* c d [SEP]*");
+    expect_failure(&small, "a b c d e", NULL, &options, FERRY_TOO_LARGE);
+    options.max_window_tokens = 1; /* one window is bound by its own limit */
+    expect(&small, "a b", NULL, &options, "[CLS]* a b [SEP]*");
+    small_tokenizer_close(&small);
+}
+
+Test(tokenizer_truncation, a_trimmed_session_works_as_before) {
+    struct small_tokenizer small = small_tokenizer_open(NULL);
+    struct ferry_encode_options options = limit(7);
+    options.offsets = FERRY_OFFSETS_BYTES;
+    for (size_t keep = 0; keep < 3; keep++) {
+        expect(&small, "a b c d", "e f", &options, "[CLS]* a b [SEP]* e|1 f|1 [SEP]|1*");
+        ferry_tokenizer_session_trim(small.session, keep == 1 ? SIZE_MAX : 0);
+    }
+    small_tokenizer_close(&small);
+}
