@@ -38,6 +38,9 @@ static size_t array_bytes(const struct ferry_window_arrays *arrays) {
 /* Everything that grows with the texts. */
 static void free_working_memory(struct ferry_tokenizer_session *session) {
     struct ferry_window_arrays *arrays = &session->arrays;
+    const struct ferry_bert_options options = session->normalizer.options;
+    ferry_normalizer_free(&session->normalizer); /* grows with runs of marks */
+    session->normalizer.options = options;
     ferry_token_run_free(&session->runs[0]);
     ferry_token_run_free(&session->runs[1]);
     free(session->normalized_text);
@@ -60,6 +63,8 @@ static void free_working_memory(struct ferry_tokenizer_session *session) {
 void ferry_tokenizer_session_trim(struct ferry_tokenizer_session *session, size_t keep_bytes) {
     size_t bytes = run_bytes(&session->runs[0]) + run_bytes(&session->runs[1]) +
                    array_bytes(&session->arrays) + session->decoded_capacity +
+                   session->normalizer.capacity * sizeof *session->normalizer.output +
+                   session->normalizer.pending_capacity * 2 * sizeof *session->normalizer.pending +
                    session->normalized_capacity * (1 + sizeof *session->normalized_sources);
     if (bytes > keep_bytes)
         free_working_memory(session);
@@ -69,7 +74,6 @@ void ferry_tokenizer_session_free(struct ferry_tokenizer_session *session) {
     if (!session)
         return;
     ferry_word_cache_free(&session->cache);
-    ferry_normalizer_free(&session->normalizer);
     ferry_word_builder_free(&session->words);
     free_working_memory(session);
     free(session);

@@ -245,6 +245,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct plan plan = read_plan(data, size, &used);
     struct ferry_encodings encodings;
     struct ferry_error error;
+    if (data[14] & 1)
+        ferry_tokenizer_session_trim(plan.subject->session, data[15]);
     enum ferry_status status = encode(&plan, plan.subject->session, &encodings, &error);
     check_status(&plan, status, &error);
     if (status == FERRY_OK)

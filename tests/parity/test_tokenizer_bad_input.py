@@ -89,6 +89,28 @@ def test_limits_that_leave_no_room(minilm):
         assert answer.status == "INVALID_INPUT" and len(answer.error) > 20
 
 
+LARGE_TEXTS = {
+    "combining marks": "e" + "\u0301" * 5_000_000,
+    "full stops": "." * 10_000_000,
+    "words": "word " * 2_000_000,
+    "no spaces": "a" * 10_000_000,
+}
+
+
+@pytest.mark.parametrize("name", LARGE_TEXTS)
+def test_memory_of_a_large_text_is_given_back(name, driver):
+    """10 MB of text, read whole; after trimming the process is as small as before."""
+    assert driver.load(254, models.minilm_folder()).status == "OK"
+    before = driver.trim(254, 0)
+    answer = driver.encode(254, [LARGE_TEXTS[name]], Options())[0]
+    assert answer.status == "OK"
+    # The driver itself keeps the answer: 14 bytes a token, in a buffer up to twice that.
+    allowed = (64 << 20) + 28 * answer.windows[0].count
+    kept = driver.trim(254, 1 << 20) - before
+    assert kept < allowed, f"{kept >> 20} MiB more than before"
+    Judge(driver, 254, models.reference(models.minilm_folder())).check(["small [SEP] te\u0301xt"], Options())
+
+
 # ---- files ----
 
 SAMPLE = ["unable to play the game", "Straße É e\u0301 中国 [SEP] [MASK]", "x" * 101, "a-b c's", ""]

@@ -216,6 +216,10 @@ class TokenizerDriver:
             results.append((status, text if status == "OK" else error))
         return results
 
+    def trim(self, slot, keep_bytes):
+        """Gives back the session's working memory; the resident bytes of the process after it."""
+        return self._exchange([struct.pack("<cII", b"M", slot, keep_bytes)]).numbers("<Q")[0]
+
     def tokens(self, slot, ids):
         """(exists, text, id of that text) for each id."""
         reader = self._exchange([struct.pack("<cIi", b"T", slot, i) for i in ids])

@@ -12,6 +12,8 @@
  * offsets[2 * count] 'D' decode    u32 slot, u8 skip_special_tokens, bytes ids (i32 each) answer
  * i32 status, bytes error, and when the status is 0: bytes text 'T' token     u32 slot, i32 id
  *       answer    u8 exists, bytes text, i32 the id that this text has
+ *   'M' trim      u32 slot, keep_bytes
+ *       answer    u64 resident bytes of the process
  * where "bytes" is u32 size and that many bytes. One session per slot serves every option; with
  * FLAG_FRESH_SESSION the session is made anew for this one text. */
 #include <stdbool.h>
@@ -263,6 +265,24 @@ static void run_token(struct reader *reader, struct writer *writer, struct slot 
     put_u32(writer, text ? (uint32_t)ferry_tokenizer_token_id(slot->tokenizer, text, size) : 0);
 }
 
+static uint64_t resident_bytes(void) {
+    unsigned long pages = 0;
+    char line[128] = "";
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file || !fgets(line, sizeof line, file))
+        die("cannot read /proc/self/statm");
+    fclose(file);
+    const char *second = strchr(line, ' ');
+    pages = second ? strtoul(second, NULL, 10) : 0;
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void run_trim(struct reader *reader, struct writer *writer, struct slot *slots) {
+    struct slot *slot = take_slot(reader, slots);
+    ferry_tokenizer_session_trim(slot->session, take_u32(reader));
+    put_u64(writer, resident_bytes());
+}
+
 static void run_batch(struct reader *reader, struct writer *writer, struct slot *slots) {
     while (reader->at < reader->size) {
         uint8_t command = take_u8(reader);
@@ -274,6 +294,8 @@ static void run_batch(struct reader *reader, struct writer *writer, struct slot 
             run_decode(reader, writer, slots);
         else if (command == 'T')
             run_token(reader, writer, slots);
+        else if (command == 'M')
+            run_trim(reader, writer, slots);
         else
             die("unknown command");
     }

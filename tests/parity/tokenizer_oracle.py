@@ -3,8 +3,9 @@
 Where the reference has no sensible answer ferry's contract is checked instead:
 - a limit below the number of special tokens: the reference then truncates nothing, so that the
   result is over the limit; ferry must say INVALID_INPUT;
-- a limit of exactly the special tokens: the reference's overflow then holds whole texts, over the
-  limit; ferry may say INVALID_INPUT, else it must be equal;
+- a limit of exactly the special tokens: ferry may say INVALID_INPUT, else it must be equal;
+- windows of the reference that are over the limit (it keeps a text whole where a window has no room
+  for any of it): ferry must say INVALID_INPUT;
 - a stride that leaves no room: the reference raises or panics; ferry must say INVALID_INPUT where a
   text is cut into windows, and may be equal to stride 0 elsewhere (the stride then means nothing);
 - a strategy that cannot shorten far enough: the reference raises; ferry must say TOO_LONG;
@@ -102,7 +103,10 @@ class Reference:
             encoding = self.tokenizer.encode(text, other, add_special_tokens=options.special)
         except BaseException as error:  # a Rust panic is no Exception
             return self._expected_failure(case, options, error)
-        return Expected(_expected(encoding, options), statuses)
+        windows = _expected(encoding, options)
+        if options.max_tokens and any(window.count > options.max_tokens for window in windows):
+            return Expected(statuses=("INVALID_INPUT",))
+        return Expected(windows, statuses)
 
     def _expected_failure(self, case, options, error):
         text = str(error)
