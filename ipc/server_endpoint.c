@@ -13,6 +13,7 @@
 #include "ipc/endpoint_address.h"
 #include "ipc/listen_socket.h"
 #include "ipc/outbox.h"
+#include "ipc/unread_bodies.h"
 
 enum {
     MAX_LISTEN = 16,
@@ -20,6 +21,7 @@ enum {
     HANDSHAKE_MS = 2000,      /* a connection that says nothing is closed after this */
     HEARTBEAT_MS = 5000,      /* a silent client is asked; gone after three times as long */
     COPY_LIMIT_BYTES = 16384, /* below it a copy is cheaper than handing the buffer over */
+    READER_BYTES = 16 << 20,  /* larger bodies that libzmq may hold for one reader */
     OUTBOX_LOOK_MS = 10,      /* while replies wait for slow readers, see flush_outbox */
     POLL_LIMIT_MS = 60 * 1000 /* no wait relies on one poll to end */
 };
@@ -43,6 +45,7 @@ struct ferry_server_endpoint {
     size_t max_request_bytes;
     uint64_t hash_seed;
     struct ferry_outbox outbox;
+    struct ferry_unread_bodies unread; /* in libzmq's hands */
     struct ferry_server_counters counters;
     struct ferry_listen_socket listeners[MAX_LISTEN];
     char addresses[MAX_LISTEN][FERRY_ADDRESS_BYTES];
@@ -177,24 +180,35 @@ struct ferry_message *ferry_server_endpoint_receive(struct ferry_server_endpoint
 
 /* ---- sending ---- */
 
-static void free_body(void *data, void *hint) {
-    (void)hint;
-    free(data); /* on libzmq's thread */
+static void free_body(void *data, void *unread) { /* on libzmq's thread */
+    free(data);
+    ferry_unread_body_give_back(unread);
+}
+
+static bool hand_over(struct ferry_server_endpoint *endpoint, uint64_t peer,
+                      struct ferry_buffer *body, zmq_msg_t *frame) {
+    struct ferry_unread_body *unread =
+        ferry_unread_body_hand_over(&endpoint->unread, peer, body->size);
+    if (unread == NULL)
+        return false;
+    if (zmq_msg_init_data(frame, body->data, body->size, free_body, unread) != 0) {
+        ferry_unread_body_give_back(unread);
+        return false;
+    }
+    *body = (struct ferry_buffer){.maximum = body->maximum};
+    return true;
 }
 
 /* Empties *body either by copying or by handing its memory to libzmq. */
-static bool take_body(struct ferry_buffer *body, zmq_msg_t *frame) {
-    if (body->size <= COPY_LIMIT_BYTES) {
-        if (zmq_msg_init_size(frame, body->size) != 0)
-            return false;
-        if (body->size > 0)
-            memcpy(zmq_msg_data(frame), body->data, body->size);
-        body->size = 0;
-        return true;
-    }
-    if (zmq_msg_init_data(frame, body->data, body->size, free_body, NULL) != 0)
+static bool take_body(struct ferry_server_endpoint *endpoint, uint64_t peer,
+                      struct ferry_buffer *body, zmq_msg_t *frame) {
+    if (body->size > COPY_LIMIT_BYTES)
+        return hand_over(endpoint, peer, body, frame);
+    if (zmq_msg_init_size(frame, body->size) != 0)
         return false;
-    *body = (struct ferry_buffer){.maximum = body->maximum};
+    if (body->size > 0)
+        memcpy(zmq_msg_data(frame), body->data, body->size);
+    body->size = 0;
     return true;
 }
 
@@ -211,13 +225,16 @@ static enum ferry_send_result send_reply(void *context, struct ferry_message *me
                                          struct ferry_buffer *body) {
     struct ferry_server_endpoint *endpoint = context;
     zmq_msg_t frame;
+    if (body->size > COPY_LIMIT_BYTES &&
+        !ferry_unread_bodies_has_room(&endpoint->unread, message->peer, body->size))
+        return FERRY_SEND_BLOCKED;
     if (send_frame(endpoint, &message->identity, ZMQ_SNDMORE) < 0)
         return errno == EAGAIN ? FERRY_SEND_BLOCKED : FERRY_SEND_GONE;
     if (message->delimited) {
         zmq_msg_init(&frame);
         send_frame(endpoint, &frame, ZMQ_SNDMORE);
     }
-    if (!take_body(body, &frame))
+    if (!take_body(endpoint, message->peer, body, &frame))
         zmq_msg_init(&frame); /* no memory: an empty body, which no client takes for a result */
     if (send_frame(endpoint, &frame, 0) < 0)
         zmq_msg_close(&frame);
@@ -385,6 +402,7 @@ enum ferry_status ferry_server_endpoint_open(const struct ferry_server_options *
     ferry_accept_guard_install();
     endpoint->max_request_bytes = options->max_request_bytes;
     endpoint->hash_seed = ferry_hash_random_seed();
+    ferry_unread_bodies_init(&endpoint->unread, READER_BYTES);
     for (size_t i = 0; i < MAX_LISTEN; i++)
         endpoint->listeners[i] = (struct ferry_listen_socket){.fd = -1, .lock_fd = -1};
     ferry_outbox_init(&endpoint->outbox, &calls, endpoint, options->outbox_bytes,
@@ -445,5 +463,6 @@ void ferry_server_endpoint_close(struct ferry_server_endpoint *endpoint, int lin
         ;
     for (size_t i = 0; i < MAX_LISTEN; i++)
         ferry_listen_socket_close(&endpoint->listeners[i]);
+    ferry_unread_bodies_free(&endpoint->unread); /* the context's end gave all bodies back */
     free(endpoint);
 }

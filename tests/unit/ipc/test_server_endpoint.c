@@ -182,6 +182,36 @@ static void test_slow_reader(void) {
     echo_server_stop(server, 0);
 }
 
+/* libzmq would take 256 replies of any size for a reader that takes nothing. */
+static void test_large_replies_for_a_slow_reader(void) {
+    enum { REPLIES = 100, REPLY_BYTES = 1 << 20 };
+    struct echo_server *server = echo_server_start(test_endpoint("large"), 100);
+    void *slow = zmq_socket(context, ZMQ_DEALER);
+    int one = 1, linger = 0;
+    zmq_setsockopt(slow, ZMQ_RCVHWM, &one, sizeof one);
+    zmq_setsockopt(slow, ZMQ_LINGER, &linger, sizeof linger);
+    CHECK(zmq_connect(slow, echo_server_address(server)) == 0);
+    for (int i = 0; i < REPLIES; i++)
+        send_text(slow, "r1048576", 0);
+    struct ferry_server_counters counters;
+    do {
+        sleep_ms(20);
+        counters = echo_server_counters(server);
+    } while (counters.sent + counters.dropped_slow_reader < REPLIES);
+    CHECK(counters.sent <= 16 + 8); /* and what is on its way through the kernel */
+    void *good = connect_client(ZMQ_DEALER, echo_server_address(server));
+    zmq_msg_t reply;
+    zmq_msg_init(&reply);
+    for (int i = 0; i < REPLIES; i++) {
+        send_text(good, "r1048576", 0);
+        CHECK(zmq_msg_recv(&reply, good, 0) == REPLY_BYTES);
+    }
+    zmq_msg_close(&reply);
+    zmq_close(slow);
+    zmq_close(good);
+    echo_server_stop(server, 0);
+}
+
 static void test_client_gone(void) {
     struct echo_server *server = echo_server_start(test_endpoint("gone"), 1000);
     void *leaving = connect_client(ZMQ_DEALER, echo_server_address(server));
@@ -328,6 +358,7 @@ int main(void) {
     test_malformed_envelopes();
     test_oversized();
     test_slow_reader();
+    test_large_replies_for_a_slow_reader();
     test_client_gone();
     test_burst_of_replies();
     test_close_lingers();
