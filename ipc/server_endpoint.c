@@ -22,6 +22,7 @@ enum {
     HEARTBEAT_MS = 5000,      /* a silent client is asked; gone after three times as long */
     COPY_LIMIT_BYTES = 16384, /* below it a copy is cheaper than handing the buffer over */
     READER_BYTES = 16 << 20,  /* larger bodies that libzmq may hold for one reader */
+    MALFORMED_A_CALL = 64,    /* skipped in one receive: whoever floods must not keep the thread */
     OUTBOX_LOOK_MS = 10,      /* while replies wait for slow readers, see flush_outbox */
     POLL_LIMIT_MS = 60 * 1000 /* no wait relies on one poll to end */
 };
@@ -160,10 +161,12 @@ struct ferry_message *ferry_server_endpoint_receive(struct ferry_server_endpoint
     struct ferry_message *message = new_message();
     if (message == NULL)
         return NULL;
-    while (receive_frame(endpoint, &message->identity)) {
+    for (int malformed = 0;
+         malformed < MALFORMED_A_CALL && receive_frame(endpoint, &message->identity);) {
         message->delimited = false;
         if (!receive_body(endpoint, message)) {
             endpoint->counters.malformed_envelopes++;
+            malformed++;
             continue;
         }
         message->peer = peer_number(endpoint, &message->identity);

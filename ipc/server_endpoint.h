@@ -46,7 +46,8 @@ enum { FERRY_WAIT_REQUEST = 1, FERRY_WAIT_EXTRA = 2 };
 unsigned ferry_server_endpoint_wait(struct ferry_server_endpoint *endpoint, int extra_fd,
                                     int timeout_ms);
 
-/* The next request, or NULL when none waits. Never blocks. The caller owns it. */
+/* The next request, or NULL when none waits, or after many messages that are no requests. Never
+ * blocks. The caller owns it. */
 struct ferry_message *ferry_server_endpoint_receive(struct ferry_server_endpoint *endpoint);
 
 const uint8_t *ferry_message_body(const struct ferry_message *message, size_t *size);
