@@ -6,10 +6,6 @@
 /* Bytes searched for added tokens ahead of what is read: little, because reading may stop. */
 enum { SMALLEST_WINDOW = 128, LARGEST_WINDOW = 2048, BYTES_OF_TOKEN = 5 /* of English, or less */ };
 
-enum ferry_status ferry_reader_fail_memory(const struct text_reader *reader) {
-    return ferry_fail(reader->error, FERRY_OUT_OF_MEMORY, "no memory for the tokens of a text");
-}
-
 enum ferry_status ferry_reader_fail_utf8(const struct text_reader *reader, size_t at) {
     return ferry_fail(reader->error, FERRY_INVALID_INPUT,
                       "the text is not UTF-8: invalid byte 0x%02x at byte offset %zu",

@@ -28,7 +28,11 @@ static inline bool ferry_reader_is_done(const struct text_reader *reader) {
     return reader->run->count > reader->limit;
 }
 
-enum ferry_status ferry_reader_fail_memory(const struct text_reader *reader);
+/* Inline, so that the analyzer sees that it never returns OK. */
+static inline enum ferry_status ferry_reader_fail_memory(const struct text_reader *reader) {
+    ferry_fail(reader->error, FERRY_OUT_OF_MEMORY, "no memory for the tokens of a text");
+    return FERRY_OUT_OF_MEMORY;
+}
 enum ferry_status ferry_reader_fail_utf8(const struct text_reader *reader, size_t at);
 
 /* Looks for the next raw added token one window further; a piece begins at `piece_begin`. */

@@ -33,7 +33,8 @@ static_assert(sizeof(Block) == alignment);
 
 // Four sizes an octave: at most a quarter is lost to rounding.
 unsigned class_of(size_t size) {
-    unsigned octave = static_cast<unsigned>(std::bit_width(size - 1)) - 1;
+    unsigned width = static_cast<unsigned>(std::bit_width(size - 1));
+    unsigned octave = width > 3 ? width - 1 : 2; // a block is never that small
     size_t step = (size - 1) >> (octave - 2) & 3;
     return 4 * octave + static_cast<unsigned>(step);
 }

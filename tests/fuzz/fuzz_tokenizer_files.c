@@ -98,15 +98,15 @@ static void use(const struct ferry_tokenizer *tokenizer) {
     struct ferry_error error;
     REQUIRE(ferry_tokenizer_session_create(tokenizer, 1, &session, &error) == FERRY_OK);
     for (uint32_t limit = 0; limit < 12; limit++) {
-        struct ferry_encode_options options = {limit,
-                                               1,
-                                               FERRY_TRUNCATE_LONGEST_FIRST,
-                                               limit % 2 ? FERRY_TRUNCATE_LEFT
-                                                         : FERRY_TRUNCATE_RIGHT,
-                                               FERRY_OFFSETS_CHARACTERS,
-                                               true,
-                                               false,
-                                               limit % 3 == 0};
+        struct ferry_encode_options options = {
+            .max_tokens = limit,
+            .stride = 1,
+            .strategy = FERRY_TRUNCATE_LONGEST_FIRST,
+            .side = limit % 2 ? FERRY_TRUNCATE_LEFT : FERRY_TRUNCATE_RIGHT,
+            .offsets = FERRY_OFFSETS_CHARACTERS,
+            .add_special_tokens = true,
+            .windows = limit % 3 == 0,
+        };
         struct ferry_encodings encodings;
         const char *pair = limit % 5 == 4 ? text : NULL;
         enum ferry_status status =

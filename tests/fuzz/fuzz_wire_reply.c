@@ -40,6 +40,7 @@ static void touch_tokens(const struct ferry_wire_tokens *tokens) {
         touch(tokens->offsets, (size_t)tokens->count * 2 * sizeof *tokens->offsets);
     for (uint32_t i = 0; i < tokens->count; i++)
         touch(tokens->tokens[i].data, tokens->tokens[i].size);
+    REQUIRE(tokens->window_count == 0 || tokens->windows != NULL);
     for (uint32_t i = 0; i < tokens->window_count; i++) {
         REQUIRE(tokens->windows[i].windows == NULL);
         touch_tokens(&tokens->windows[i]);

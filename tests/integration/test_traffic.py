@@ -155,6 +155,15 @@ def wait_until_queued(client, waiting, items):
 
 
 def test_deadline_is_kept_and_told(slow_client):
+    """On a machine that stops the client for long, the queue may be empty by the time: once more."""
+    for _ in range(5):
+        reply = send_late(slow_client)
+        if reply["status"] != "OK":
+            break
+    assert reply["status"] == "DEADLINE" and "5 ms" in reply["message"], reply
+
+
+def send_late(slow_client):
     waiting = fill_queue(slow_client)
     started = time.monotonic()
     late = {
@@ -166,9 +175,9 @@ def test_deadline_is_kept_and_told(slow_client):
     }
     waiting.add(slow_client.send(late))
     reply = receive_one(slow_client, waiting, "late")
-    assert reply["status"] == "DEADLINE" and "5 ms" in reply["message"], reply
-    assert time.monotonic() - started < 1.0
+    assert reply["status"] == "OK" or time.monotonic() - started < 1.0
     receive_all(slow_client, waiting)
+    return reply
 
 
 def receive_one(client, waiting, wanted):

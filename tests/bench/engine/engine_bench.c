@@ -79,6 +79,8 @@ static void cut_batches(struct bench *bench) {
     for (uint32_t first = 0; first < bench->sorted.count;) {
         uint32_t longest = offsets[first + 1] - offsets[first];
         uint32_t length = info->fixed_length != 0 ? info->fixed_length : longest;
+        if (length == 0)
+            length = 1;
         uint32_t count = info->fixed_batch != 0 ? info->fixed_batch : bench->test.budget / length;
         if (count == 0)
             count = 1;

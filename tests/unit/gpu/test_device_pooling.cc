@@ -32,11 +32,11 @@ static void compare(const ferry_padding_step &step, ferry_pooling pooling, at::S
     for (uint32_t row = 0; row < step.count; row++) {
         uint32_t length = offsets[step.first + row + 1] - offsets[step.first + row];
         std::vector<float> expected(width);
-        ferry_pool_sequence(values.const_data_ptr<float>() + row * step.length * width, length,
-                            width, pooling, expected.data());
-        worst = std::fmax(
-            worst, ferry_worst_difference(expected.data(),
-                                          pooled.const_data_ptr<float>() + row * width, width));
+        ferry_pool_sequence(values.const_data_ptr<float>() + size_t{row} * step.length * width,
+                            length, width, pooling, expected.data());
+        worst = std::fmax(worst, ferry_worst_difference(
+                                     expected.data(),
+                                     pooled.const_data_ptr<float>() + size_t{row} * width, width));
     }
     if (worst <= 1e-6f && pooled.dim() == 2 && pooled.size(0) == step.rows)
         return;

@@ -82,7 +82,7 @@ Test(fake_engine, token_rows) {
     cr_assert_eq(run(&fixture, &three), FERRY_OK);
     float expected[4];
     ferry_fake_row(ferry_fake_hash(ids + 4, type_ids + 4, 3) + 2, expected, 4);
-    cr_expect_arr_eq(fixture.rows + 4 * 6, expected, sizeof expected);
+    cr_expect_arr_eq(fixture.rows + 24, expected, sizeof expected);
     unload(&fixture);
 }
 
