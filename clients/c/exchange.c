@@ -5,7 +5,8 @@
 
 #include "base/clock.h"
 
-/* Pauses before a request is sent again: doubled with each attempt, between these two. */
+/* Pauses before a request is sent again: doubled with each attempt, between these two; never
+ * shorter than what the daemon advises. */
 static const int64_t shortest_pause = 10 * FERRY_NANOSECONDS_PER_MILLISECOND;
 static const int64_t longest_pause = 2 * FERRY_NANOSECONDS_PER_SECOND;
 /* How often patience and heartbeat are looked at while something is pending. */
@@ -163,10 +164,7 @@ static int64_t pause_before_retry(struct exchange *exchange, const struct reques
                                   uint32_t advice_ms) {
     int64_t pause = shortest_pause << (piece->attempts < 16 ? piece->attempts : 16);
     int64_t advised = (int64_t)advice_ms * FERRY_NANOSECONDS_PER_MILLISECOND;
-    if (pause < advised)
-        pause = advised;
-    if (pause > longest_pause)
-        pause = longest_pause;
+    pause = later_of(earlier_of(pause, longest_pause), advised);
     return pause + (int64_t)(next_random(exchange) % (uint64_t)(pause / 4 + 1));
 }
 

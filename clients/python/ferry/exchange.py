@@ -189,8 +189,7 @@ class Exchange:
 
     def _pause(self, piece: Piece, advice_ms: int) -> float:
         pause = min(SHORTEST_PAUSE * 2 ** min(piece.attempts, 16), LONGEST_PAUSE)
-        pause = min(max(pause, advice_ms / 1000), LONGEST_PAUSE)
-        return pause * (1 + random.random() / 4)
+        return max(pause, advice_ms / 1000) * (1 + random.random() / 4)
 
     def _retry_later(self, piece: Piece, status: str, advice_ms: int, now: float) -> bool:
         pause = self._pause(piece, advice_ms)

@@ -143,6 +143,17 @@ Test(exchange, busy_waits_as_long_as_advised) {
     cr_assert_eq(only_status(), FERRY_OK);
 }
 
+Test(exchange, long_advice_is_not_cut) {
+    scenario_submit(scenario, 1, 30000);
+    scenario_refuse(scenario, 0, FERRY_BUSY, 2600);
+    scenario_pass(scenario, MILLISECONDS(2599));
+    cr_assert_eq(scenario->sent_count, 1u);
+    scenario_pass(scenario, MILLISECONDS(652));
+    cr_assert_eq(scenario->sent_count, 2u);
+    scenario_answer(scenario, 1);
+    cr_assert_eq(only_status(), FERRY_OK);
+}
+
 Test(exchange, busy_too_often_is_told_to_the_caller) {
     scenario_submit(scenario, 1, 30000);
     for (size_t at = 0; at < 4; at++) {
