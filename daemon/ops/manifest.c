@@ -325,6 +325,7 @@ void ferry_manifest_free(struct ferry_manifest *manifest) {
         free((void *)manifest->golden[i].expected);
     }
     free(manifest->golden);
+    free(manifest->golden_texts);
     json_decref(manifest->json);
     free(manifest->path);
     *manifest = (struct ferry_manifest){0};

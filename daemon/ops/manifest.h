@@ -21,6 +21,12 @@ struct ferry_manifest_file {
     uint64_t bytes; /* 0: not stated */
 };
 
+/* What a golden row's ids were made from. */
+struct ferry_golden_text {
+    const char *text; /* NULL: not stated */
+    const char *pair; /* NULL: one text */
+};
+
 struct ferry_manifest {
     json_t *json;                         /* owned; strings below belong to it */
     char *path;                           /* owned; of ferry.json, for error texts */
@@ -44,7 +50,8 @@ struct ferry_manifest {
     struct ferry_tokenizer_overrides overrides;
     struct ferry_manifest_file files[FERRY_MANIFEST_MAX_FILES];
     uint32_t file_count;
-    struct ferry_golden_row *golden; /* [golden_count], owned, with their numbers */
+    struct ferry_golden_row *golden;        /* [golden_count], owned, with their numbers */
+    struct ferry_golden_text *golden_texts; /* [golden_count], owned */
     uint32_t golden_count;
     float tolerance;
 };

@@ -86,18 +86,30 @@ static enum ferry_status read_expected(struct ferry_json_fields *fields,
     return FERRY_OK;
 }
 
+static enum ferry_status read_texts(struct ferry_json_fields *fields,
+                                    struct ferry_golden_text *texts) {
+    static const char none[] = "";
+    enum ferry_status status = ferry_json_string(fields, "text", none, &texts->text);
+    if (status == FERRY_OK)
+        status = ferry_json_string(fields, "pair", none, &texts->pair);
+    if (texts->text == none)
+        texts->text = NULL;
+    if (texts->pair == none)
+        texts->pair = NULL;
+    return status;
+}
+
 static enum ferry_status read_row(struct ferry_manifest *manifest, size_t index, json_t *value,
                                   struct ferry_error *error) {
     char path[32];
     snprintf(path, sizeof path, "golden.rows[%zu]", index);
     struct ferry_golden_row *row = &manifest->golden[index];
     struct ferry_json_fields fields;
-    const char *text; /* for people */
+    struct ferry_golden_text texts = {0};
     enum ferry_status status = ferry_json_open(&fields, manifest->path, path, value, error);
     if (status == FERRY_OK)
-        status = ferry_json_string(&fields, "text", "", &text);
-    if (status == FERRY_OK)
-        status = ferry_json_string(&fields, "pair", "", &text);
+        status = read_texts(&fields, &texts);
+    manifest->golden_texts[index] = texts;
     if (status == FERRY_OK)
         status = read_ids(&fields, manifest, row);
     if (status == FERRY_OK)
@@ -117,7 +129,8 @@ enum ferry_status ferry_manifest_read_golden(struct ferry_manifest *manifest, js
     if (count == 0)
         return FERRY_OK;
     manifest->golden = calloc(count, sizeof *manifest->golden);
-    if (manifest->golden == NULL)
+    manifest->golden_texts = calloc(count, sizeof *manifest->golden_texts);
+    if (manifest->golden == NULL || manifest->golden_texts == NULL)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for golden rows");
     manifest->golden_count = (uint32_t)count;
     for (size_t i = 0; i < count; i++) {

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "daemon/ops/engine_opening.h"
+#include "daemon/ops/golden_texts.h"
 #include "daemon/ops/model_files.h"
 
 /* What is needed while a model is opened, and no longer. */
@@ -79,6 +80,11 @@ static enum ferry_status open_tokenizer(const struct opening *opening,
             "has no row for them",
             manifest->path, manifest->vocabulary_size, bound - 1);
     }
+    status = ferry_golden_texts_check(manifest, tokenizer, error);
+    if (status != FERRY_OK) {
+        ferry_tokenizer_free(tokenizer);
+        return status;
+    }
     *ret_tokenizer = tokenizer;
     return FERRY_OK;
 }
@@ -127,6 +133,10 @@ static enum ferry_status take_facts(const struct opening *opening, struct ferry_
     const struct ferry_manifest *manifest = &opening->manifest;
     int file = ferry_model_files_find(manifest, "model.pt");
     model->info = model->engine->model_info(model->engine_model);
+    if (file >= 0 && manifest->golden_count == 0)
+        ferry_log(FERRY_LOG_WARNING,
+                  "%s: no golden rows: nothing shows that the trace computes what the original did",
+                  manifest->path);
     memcpy(model->digest, file < 0 ? manifest->digest : manifest->files[file].sha256,
            sizeof model->digest);
     model->task = manifest->task;

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from daemon_process import run_until_exit
-from model_folders import digest, make_fake, read_manifest, write_manifest
+from daemon_process import Daemon, run_until_exit
+from model_folders import WIDTH, digest, make_fake, read_manifest, write_manifest
 
 DATA_ERROR, NO_INPUT, CONFIG_ERROR, USAGE = 65, 66, 78, 64
 
@@ -144,6 +144,16 @@ def test_golden_rows_that_the_model_does_not_give(minilm_model, scratch):
 
 
 @pytest.mark.torch
+def test_tokenizer_that_is_not_the_original_models(scratch):
+    rows = [{"text": "Ferry", "ids": [101, 7115, 102], "expected": [0.0] * WIDTH}]
+    golden = {"tolerance": 1e-4, "rows": rows}
+    right = make_fake(scratch / "right-ids", golden=golden)
+    with Daemon([right]):
+        pass
+    wrong = make_fake(scratch / "wrong-ids", golden=golden, tokenizer={"lowercase": False})
+    refused(wrong, {DATA_ERROR}, "golden.rows[0]", "tokenizer")
+
+
 def test_inputs_that_do_not_fit_the_trace_are_named(minilm_model, scratch):
     folder = copy_of_minilm(minilm_model, scratch, "inputs")
     manifest = read_manifest(folder)
