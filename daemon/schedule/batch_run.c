@@ -81,13 +81,17 @@ static void remember_failure(struct ferry_batch_run *run, const struct ferry_bat
         run->failed_cost = cost;
 }
 
+/* What an engine says may name what is in the row, so no row is told another one's text: beyond the
+ * texts that are kept there is one for all. */
 static void keep_row_error(struct ferry_batch_run *run, uint32_t row) {
     uint32_t at = run->row_error_count;
-    if (at == FERRY_BATCH_RUN_ERRORS)
-        at--;
-    else
+    if (at < FERRY_BATCH_RUN_ERRORS - 1) {
+        run->row_errors[at] = run->error;
         run->row_error_count++;
-    run->row_errors[at] = run->error;
+    } else {
+        (void)ferry_fail(&run->row_errors[at], run->error.status,
+                         "the model failed on this item, as on many of its batch");
+    }
     run->row_error[row] = (uint8_t)at;
 }
 

@@ -182,6 +182,20 @@ def test_poisoned_item_is_found_and_the_rest_answered(start_daemon, scratch):
         assert rows[0].any() and rows[2].any() and not rows[1].any()
 
 
+def test_no_item_is_told_what_the_engine_says_of_another(start_daemon, scratch):
+    """The engine names the id: one of the item's own, or it is told no more than that it failed."""
+    poisons = range(2000, 2016)
+    script = " ".join(f"poison={poison}" for poison in poisons)
+    daemon = start_daemon([make_fake(scratch / "texts-of-errors", script=script)])
+    with daemon.client() as client:
+        ids = [[101, poison, 3000 + i, 102] for i in range(4) for poison in poisons]
+        reply = client.ok({"op": "embed", "ids": ids})
+    assert len(reply["errors"]) == len(ids)
+    for error in reply["errors"]:
+        own = f"id {ids[error['index']][1]} is poison"
+        assert own in error["message"] or "poison" not in error["message"], error
+
+
 def test_out_of_memory_halves_the_batch_and_only_too_large_items_fail(start_daemon, scratch):
     folder = make_fake(scratch / "oom", script="oom_above=128")
     daemon = start_daemon([folder])
