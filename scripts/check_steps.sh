@@ -69,16 +69,15 @@ build_preset() {
     return 1
 }
 
-# run_ctest PRESET FOLDER [ARGUMENT...]: every test counts. A crash of ctest itself leaves no results:
-# one failure.
+# run_ctest PRESET FOLDER [ARGUMENT...]: every test counts. If ctest fails and its results show no
+# failure, or are not there, that is one failure; run_pytest does the same.
 run_ctest() {
     local preset=$1 folder=$2 log=$LOGS/ctest-$1.log results=$RESULTS/ctest-$1.xml
     shift 2
     rm -rf "$folder/sanitizer-logs" && mkdir -p "$folder/sanitizer-logs"
-    if ! run_step "$log" "ctest $preset" ctest --test-dir "$folder" -j "$JOBS" --timeout 900 \
-        --output-on-failure --no-tests=error --output-junit "$results" "$@"; then
-        [ -s "$results" ] || echo "failed ctest $preset (see $log)" >>"$RESULTS/steps.txt"
-    fi
+    run_step "$log" "ctest $preset" ctest --test-dir "$folder" -j "$JOBS" --timeout 900 \
+        --output-on-failure --no-tests=error --output-junit "$results" "$@" ||
+        echo "unsuccessful ctest-$preset (see $log)" >>"$RESULTS/steps.txt"
     scan_sanitizer_logs "$preset" "$folder/sanitizer-logs"
 }
 
@@ -101,7 +100,7 @@ run_pytest() {
     run_step "$LOGS/pytest-$name.log" "pytest $name" env FERRY_BUILD_DIR="$ROOT/$build" \
         PYTHONPATH="$ROOT/clients/python" "$PYTHON_ENVIRONMENT/bin/python" -m pytest "$folder" -q -rs \
         -p no:cacheprovider --junitxml="$results" "$@" && return
-    [ -s "$results" ] || echo "failed pytest $name (see $LOGS/pytest-$name.log)" >>"$RESULTS/steps.txt"
+    echo "unsuccessful pytest-$name (see $LOGS/pytest-$name.log)" >>"$RESULTS/steps.txt"
 }
 
 release_steps() {

@@ -1,7 +1,9 @@
 """Adds up the results of a ./check run.
 
 Usage: count_results.py FOLDER — FOLDER holds JUnit files (*.xml) of ctest and pytest, and steps.txt
-with one line "passed NAME" or "failed NAME" for each step that is a test by itself.
+with one line "passed NAME" or "failed NAME" for each step that is a test by itself, and one line
+"unsuccessful SUITE ..." for each run of many tests that ended with an error: SUITE.xml should say why;
+where it does not (the run broke off), that is one failure more.
 
 Prints what failed and what was left out, then, alone on the last line, "N passed, N failed". Exits
 with 1 when something failed or when there was nothing to count.
@@ -35,6 +37,9 @@ class Totals:
             self.failed.append(name)
         elif case.get("status") in ("fail", "disabled"):
             self.failed.append(f"{name} ({case.get('status')})")
+        elif case.get("status") == "notrun" and not skip_reason(case).startswith("SKIP_"):
+            # ctest: the program is not there, or what it depends on has failed.
+            self.failed.append(f"{name}: {skip_reason(case)}")
         elif case.find("skipped") is not None or case.get("status") == "notrun":
             self.skipped.append(f"{name}: {skip_reason(case)}")
         else:
@@ -45,8 +50,11 @@ class Totals:
             result, _, name = line.partition(" ")
             if result == "passed":
                 self.passed += 1
-            else:
+            elif result != "unsuccessful" or not self.has_failure_in(name.partition(" ")[0]):
                 self.failed.append(name)
+
+    def has_failure_in(self, suite: str) -> bool:
+        return any(name.startswith(f"{suite}: ") for name in self.failed)
 
 
 def skip_reason(case) -> str:
