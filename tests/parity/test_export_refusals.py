@@ -270,6 +270,24 @@ def test_not_a_number_is_never_within_the_tolerance(spoiled, tmp_path, capsys):
     assert exit_code == BAD_DATA and "nan" in reason
 
 
+def test_not_a_number_at_one_shape_is_not_forgotten_at_the_next():
+    from ferry_export.comparison import compare, require_agreement, shapes_to_compare
+    from ferry_export.refusal import Refusal
+    from ferry_export.tracing import Shape
+
+    def original(ids, mask):
+        return torch.zeros(*ids.shape, 4)
+
+    def trace(ids, mask):
+        return original(ids, mask) + (float("nan") if len(ids) == 2 else 0.0)
+
+    traced = Shape(2, 8)
+    names = ["input_ids", "attention_mask"]
+    result = compare(trace, original, names, 100, 0, "cpu", shapes_to_compare(traced))
+    with pytest.raises(Refusal, match="differ by nan"):
+        require_agreement(result, traced, 1e9)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_halfway_leaves_nothing(good, tmp_path, number):
     """The signal comes as soon as the draft appears beside the target."""
