@@ -42,9 +42,10 @@ int device_count() {
 int parse_index(const char *name) {
     if (std::strcmp(name, "cuda") == 0)
         return 0;
-    const char *digits = name + std::strlen("cuda:");
+    constexpr size_t prefix = 5; // "cuda:"
+    const char *digits = std::strncmp(name, "cuda:", prefix) == 0 ? name + prefix : "";
     size_t count = std::strspn(digits, "0123456789");
-    if (std::strncmp(name, "cuda:", 5) != 0 || count == 0 || count > 2 || digits[count] != '\0')
+    if (count == 0 || count > 2 || digits[count] != '\0')
         throw Failure(FERRY_CONFIG, "device '%s': say auto, cpu, cuda or cuda:N", name);
     return std::atoi(digits); // NOLINT(cert-err34-c): one or two digits
 }

@@ -398,7 +398,7 @@ def test_cuda_is_never_replaced_by_the_cpu(probe):
     probe.trace(traces.Bert())
     for device in ("cuda", "cuda:1"):
         refused(probe.run(device=device), "cuda:", "driver", status="UNSUPPORTED")
-    for device in ("gpu", "cuda:", "cuda:x", "cuda:1x", "cpu:0"):
+    for device in ("gpu", "c", "cuda0", "cuda:", "cuda:x", "cuda:1x", "cpu:0"):
         refused(probe.run(device=device), device, status="CONFIG")
     answer = probe.run(device="auto")
     assert answer["device"] == "cpu" and "device: cpu (auto: no NVIDIA driver" in probe.log
