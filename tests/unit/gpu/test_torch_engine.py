@@ -83,7 +83,11 @@ def probe(tmp_path):
 
 
 def worst(rows, expected):
-    return max(float(numpy.abs(row - other.numpy()).max()) for row, other in zip(rows, expected))
+    """NaN if there is one: Python's max() would lose it."""
+    assert len(rows) == len(expected)
+    return float(
+        numpy.max([numpy.abs(row - other.numpy()).max() for row, other in zip(rows, expected)])
+    )
 
 
 def facts(answer):
