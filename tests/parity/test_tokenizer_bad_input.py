@@ -108,7 +108,9 @@ def test_memory_of_a_large_text_is_given_back(name, driver):
     allowed = (64 << 20) + 28 * answer.windows[0].count
     kept = driver.trim(254, 1 << 20) - before
     assert kept < allowed, f"{kept >> 20} MiB more than before"
-    Judge(driver, 254, models.reference(models.minilm_folder())).check(["small [SEP] te\u0301xt"], Options())
+    Judge(driver, 254, models.reference(models.minilm_folder())).check(
+        ["small [SEP] te\u0301xt"], Options()
+    )
 
 
 # ---- files ----
