@@ -1,11 +1,13 @@
 """What the exporter refuses: with which exit code, for which reason, and without a trace on disk."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 import safetensors.torch
@@ -227,6 +229,36 @@ def test_place_that_cannot_be_made(good, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     exit_code, _ = refused(capsys, good, tmp_path / "file" / "model")
     assert exit_code == CANNOT_CREATE
+
+
+@pytest.mark.parametrize("second_step_fails", [False, True])
+def test_a_file_system_that_cannot_exchange_folders(tmp_path, monkeypatch, second_step_fails):
+    from ferry_export import model_directory
+
+    target, rename = tmp_path / "model", os.rename
+    target.mkdir()
+    (target / "ferry.json").write_text("old")
+
+    def rename_or_fail(source, place):
+        if second_step_fails and place == target and source.name.endswith("draft"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rename(source, place)
+
+    draft = tmp_path / "draft"
+    draft.mkdir()
+    (draft / "ferry.json").write_text("new")
+    no_exchange = types.SimpleNamespace(renameat2=lambda *arguments: -1)
+    monkeypatch.setattr(model_directory.ctypes, "CDLL", lambda *_, **__: no_exchange)
+    monkeypatch.setattr(model_directory.os, "rename", rename_or_fail)
+    if second_step_fails:
+        with pytest.raises(OSError):
+            model_directory.exchange(draft, target)
+    else:
+        model_directory.exchange(draft, target)
+    there, aside = ("old", "new") if second_step_fails else ("new", "old")
+    assert (target / "ferry.json").read_text() == there
+    assert (draft / "ferry.json").read_text() == aside
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["draft", "model"]
 
 
 class AnswersByBatch(torch.nn.Module):

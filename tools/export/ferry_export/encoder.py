@@ -7,7 +7,7 @@ from .json_file import read_json_object
 from .refusal import BAD_DATA, NO_INPUT, Refusal
 
 # Encoders whose tokenizer is WordPiece and whose first output is the last hidden state. Checked by
-# tests/parity/test_export_architectures.py.
+# tests/parity/test_export.py.
 ENCODER_TYPES = ("bert", "distilbert", "electra", "mobilebert", "mpnet")
 WEIGHT_FILES = (
     "model.safetensors",

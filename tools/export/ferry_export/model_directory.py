@@ -84,7 +84,11 @@ def exchange(draft: pathlib.Path, target: pathlib.Path) -> None:
     # A filesystem that cannot exchange: two steps, with a moment between them.
     aside = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     os.rename(target, aside)
-    os.rename(draft, target)
+    try:
+        os.rename(draft, target)
+    except BaseException:  # a signal as well: without its old place the model would be lost
+        os.rename(aside, target)
+        raise
     os.rename(aside, draft)
 
 
