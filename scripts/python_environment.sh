@@ -20,7 +20,8 @@ sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null || continu
 
 make_environment() {
     local python
-    [ -x "$PYTHON_ENVIRONMENT/bin/python" ] && "$PYTHON_ENVIRONMENT/bin/python" -c pass 2>/dev/null && return
+    # pip comes last: one that was interrupted is made again.
+    [ -x "$PYTHON_ENVIRONMENT/bin/python" ] && "$PYTHON_ENVIRONMENT/bin/python" -c 'import pip' 2>/dev/null && return
     python=$(find_python) || die 69 "no Python from 3.11 to 3.14 with the modules venv and ensurepip was found" \
         "Debian has one: $(apt_line python3 python3-venv)" "or name another with FERRY_PYTHON=/path/to/python3"
     run_step "$LOGS/environment.log" "Python environment of $("$python" -V)" "$python" -m venv "$PYTHON_ENVIRONMENT" ||
