@@ -105,6 +105,10 @@ def headline(results):
             "Throughput, against the faster of LitServe and mosec with sentence-transformers",
             f"{best:,.0f} texts/s", f"{servers['ratio']:.1f}×",
         ])  # fmt: skip
+        rows.append([
+            "The same, against LitServe with the MKL code path that ferry takes on AMD processors",
+            f"{best:,.0f} texts/s", f"{servers['ratio_with_mkl_path']:.1f}×",
+        ])  # fmt: skip
     if "engine" in results:
         engine = results["engine"]
         rows.append([
