@@ -32,7 +32,7 @@ def draw_servers(result, path):
         axes.set_xlabel("clients, one text in flight each")
         axes.set_title(title)
         axes.grid(alpha=0.3)
-    throughput.set_ylim(bottom=0)
+    throughput.set_ylim(0, throughput.get_ylim()[1] * 1.3)  # room for the legend
     latency.set_yscale("log")
     throughput.legend(frameon=False)
     figure.tight_layout()
