@@ -2,7 +2,8 @@
 
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 /* Odd constants with balanced bits: the fractional parts of the golden ratio and of sqrt(3). */
 #define FIRST_FACTOR UINT64_C(0x9E3779B97F4A7C15)
@@ -37,7 +38,5 @@ uint64_t ferry_hash_random_seed(void) {
     uint64_t seed;
     if (getrandom(&seed, sizeof seed, 0) == (ssize_t)sizeof seed)
         return seed;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return fold_multiply((uint64_t)now.tv_nsec ^ (uint64_t)(uintptr_t)&seed, FIRST_FACTOR);
+    return fold_multiply((uint64_t)ferry_clock_now() ^ (uint64_t)(uintptr_t)&seed, FIRST_FACTOR);
 }

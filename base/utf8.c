@@ -71,10 +71,3 @@ unsigned ferry_utf8_encode(uint32_t code_point, char text[4]) {
     bytes[3] = (unsigned char)(0x80 | (code_point & 0x3F));
     return 4;
 }
-
-size_t ferry_utf8_length(const char *text, size_t size) {
-    size_t characters = 0;
-    for (size_t at = 0; at < size; at++)
-        characters += !is_continuation((unsigned char)text[at]);
-    return characters;
-}

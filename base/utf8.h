@@ -29,7 +29,5 @@ static inline unsigned ferry_utf8_decode(const char *text, uint32_t *code_point)
 }
 /* Writes the character (a scalar value) as UTF-8 and returns its length, 1 to 4. */
 unsigned ferry_utf8_encode(uint32_t code_point, char text[4]);
-/* Characters in valid UTF-8. */
-size_t ferry_utf8_length(const char *text, size_t size);
 
 #endif

@@ -66,9 +66,10 @@ static bool has_scheme(const char *endpoint, const char *scheme) {
     return strncmp(endpoint, scheme, strlen(scheme)) == 0;
 }
 
-enum ferry_status ferry_endpoint_address_to_listen(const char *endpoint,
-                                                   struct ferry_endpoint_address *ret_address,
-                                                   struct ferry_error *error) {
+/* A listening end may leave the port to the system, and has to be on loopback. */
+static enum ferry_status parse_endpoint(const char *endpoint, bool listens,
+                                        struct ferry_endpoint_address *ret_address,
+                                        struct ferry_error *error) {
     *ret_address = (struct ferry_endpoint_address){0};
     if (has_scheme(endpoint, "ipc://"))
         return parse_ipc(endpoint, ret_address, error);
@@ -76,10 +77,10 @@ enum ferry_status ferry_endpoint_address_to_listen(const char *endpoint,
         return refuse_scheme(endpoint, error);
     char host[256];
     const char *port = "";
-    enum ferry_status status = parse_tcp(endpoint, true, host, sizeof host, &port, error);
+    enum ferry_status status = parse_tcp(endpoint, listens, host, sizeof host, &port, error);
     if (status != FERRY_OK)
         return status;
-    if (!is_loopback(host))
+    if (listens && !is_loopback(host))
         return ferry_fail(error, FERRY_CONFIG,
                           "endpoint %s: only loopback addresses (127.0.0.1, [::1], localhost) are "
                           "allowed, as whoever reaches the port may use the daemon",
@@ -90,19 +91,14 @@ enum ferry_status ferry_endpoint_address_to_listen(const char *endpoint,
     return FERRY_OK;
 }
 
+enum ferry_status ferry_endpoint_address_to_listen(const char *endpoint,
+                                                   struct ferry_endpoint_address *ret_address,
+                                                   struct ferry_error *error) {
+    return parse_endpoint(endpoint, true, ret_address, error);
+}
+
 enum ferry_status ferry_endpoint_address_to_connect(const char *endpoint,
                                                     struct ferry_endpoint_address *ret_address,
                                                     struct ferry_error *error) {
-    *ret_address = (struct ferry_endpoint_address){0};
-    if (has_scheme(endpoint, "ipc://"))
-        return parse_ipc(endpoint, ret_address, error);
-    if (!has_scheme(endpoint, "tcp://"))
-        return refuse_scheme(endpoint, error);
-    char host[256];
-    const char *port = "";
-    enum ferry_status status = parse_tcp(endpoint, false, host, sizeof host, &port, error);
-    if (status == FERRY_OK)
-        snprintf(ret_address->zmq, sizeof ret_address->zmq, "tcp://%s:%s",
-                 strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, port);
-    return status;
+    return parse_endpoint(endpoint, false, ret_address, error);
 }

@@ -3,17 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tokenizer/hangul.h"
 #include "tokenizer/unicode_tables.h"
 
-/* Hangul syllables decompose by arithmetic: Unicode Standard, section 3.12. */
 enum {
-    HANGUL_FIRST = 0xAC00,
-    HANGUL_LAST = 0xD7A3,
-    HANGUL_LEAD = 0x1100,
-    HANGUL_VOWEL = 0x1161,
-    HANGUL_TAIL = 0x11A7,
-    HANGUL_TAILS = 28,
-    HANGUL_VOWELS_AND_TAILS = 588,
     /* No input character becomes more characters than this (two spaces, four decomposed, each of
      * them two in lower case), waiting marks aside. */
     OUTPUT_PER_CHARACTER = 16,

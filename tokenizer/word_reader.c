@@ -2,18 +2,11 @@
  * decide go through the normaliser, with those around them. */
 #include <string.h>
 
+#include "tokenizer/hangul.h"
 #include "tokenizer/text_reader.h"
 #include "tokenizer/utf8_checked.h"
 
-enum {
-    HANGUL_FIRST = 0xAC00,
-    HANGUL_LEAD = 0x1100,
-    HANGUL_VOWEL = 0x1161,
-    HANGUL_TAIL = 0x11A7,
-    HANGUL_TAILS = 28,
-    HANGUL_VOWELS_AND_TAILS = 588,
-    LONGEST_CHARACTER = 4,
-};
+enum { LONGEST_CHARACTER = 4 };
 
 static inline bool add_bytes(struct ferry_word_builder *builder, uint32_t bytes, unsigned length) {
     if (builder->characters++ >= builder->wordpiece->longest_word)
