@@ -42,10 +42,10 @@ enum ferry_wire_value_kind {
 struct ferry_wire_key_row {
     const char *name;
     uint8_t name_size;
-    uint8_t operations; /* bit 1 << enum ferry_operation */
-    uint8_t kind;       /* enum ferry_wire_value_kind */
-    uint8_t width;      /* bytes of the field, 1 or 4 */
-    uint16_t offset;    /* of the field in struct ferry_wire_request */
+    uint16_t operations; /* bit 1 << enum ferry_operation */
+    uint8_t kind;        /* enum ferry_wire_value_kind */
+    uint8_t width;       /* bytes of the field, 1 or 4 */
+    uint16_t offset;     /* of the field in struct ferry_wire_request */
     uint32_t minimum, maximum;
     const char *const *names; /* FERRY_VALUE_NAME */
 };

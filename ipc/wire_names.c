@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-const char *const ferry_wire_operation_names[] = {"embed", "tokenize", "detokenize", "status",
-                                                  "ping",  "cancel",   NULL};
+const char *const ferry_wire_operation_names[] = {"embed",  "tokenize", "detokenize", "score",
+                                                  "next",   "generate", "status",     "ping",
+                                                  "cancel", NULL};
 const char *const ferry_wire_truncate_names[] = {"right", "left", "error", NULL};
 const char *const ferry_wire_strategy_names[] = {"longest_first", "only_first", "only_second",
                                                  NULL};

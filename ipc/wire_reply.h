@@ -57,6 +57,63 @@ struct ferry_wire_tokens {
     uint32_t window_count;
 };
 
+/* How likely a text is. Arrays have count entries. */
+struct ferry_wire_score {
+    const int32_t *ids;
+    const float *logprobs; /* natural log of each token's probability after those before it; NaN for
+                            * a token that nothing stands before */
+    const struct ferry_view *tokens; /* the vocabulary's text of each id; NULL: no tokenizer */
+    const int32_t *top_ids;          /* [count * top], best first; NULL when top is 0 */
+    const float *top_logprobs;       /* [count * top]; NaN where logprobs is */
+    uint32_t count, top;
+    uint32_t scored;    /* tokens with a log-probability */
+    double logprob_sum; /* of them */
+    double perplexity;  /* exp(-logprob_sum / scored); NaN when nothing is scored */
+};
+
+/* The most probable next tokens, best first. Arrays have count entries. */
+struct ferry_wire_next {
+    const int32_t *ids;
+    const float *logprobs;
+    const struct ferry_view *tokens; /* NULL: no tokenizer */
+    uint32_t count;
+};
+
+enum ferry_wire_finish {
+    FERRY_WIRE_FINISH_LENGTH, /* max_new_tokens, or the model's own limit */
+    FERRY_WIRE_FINISH_END,    /* the model's end id */
+    FERRY_WIRE_FINISH_STOP    /* one of stop or stop_ids */
+};
+
+/* One continuation. Arrays have count entries. The end id, a stop id and the tokens that only a
+ * stop string's text took are not in it. */
+struct ferry_wire_choice {
+    struct ferry_view text; /* data NULL: no tokenizer */
+    const int32_t *ids;
+    const float *logprobs;     /* NULL: not asked for */
+    const int32_t *top_ids;    /* [count * top]; NULL: not asked for */
+    const float *top_logprobs; /* likewise */
+    uint32_t count, top;
+    enum ferry_wire_finish finish;
+};
+
+struct ferry_wire_choices {
+    const struct ferry_wire_choice *choices; /* [item_count * n]; an item with an error has n empty
+                                              * ones */
+    uint32_t n;
+    uint64_t seed;
+};
+
+/* A piece of a stream: what one choice has got since the last part. It has no "status"; the reply
+ * comes after all parts and holds everything once more. */
+struct ferry_wire_part {
+    uint32_t part;   /* 0, 1, 2, ... within the request: a gap shows that something was lost */
+    uint32_t index;  /* item */
+    uint32_t choice; /* below n */
+    struct ferry_wire_choice piece; /* finish only with is_last */
+    bool is_last;                   /* of this choice */
+};
+
 /* All of them append one reply body to *body.
  * Errors: TOO_LARGE (body's maximum), OUT_OF_MEMORY; the body is then as it was. */
 
@@ -78,6 +135,21 @@ FERRY_MUST_CHECK enum ferry_status ferry_wire_reply_detokenize(const struct ferr
                                                                const struct ferry_wire_truth *truth,
                                                                const struct ferry_view *texts,
                                                                struct ferry_buffer *body);
+/* scores, nexts: truth->item_count entries; one with an error has count 0. */
+FERRY_MUST_CHECK enum ferry_status ferry_wire_reply_score(const struct ferry_wire_id *id,
+                                                          const struct ferry_wire_truth *truth,
+                                                          const struct ferry_wire_score *scores,
+                                                          struct ferry_buffer *body);
+FERRY_MUST_CHECK enum ferry_status ferry_wire_reply_next(const struct ferry_wire_id *id,
+                                                         const struct ferry_wire_truth *truth,
+                                                         const struct ferry_wire_next *nexts,
+                                                         struct ferry_buffer *body);
+FERRY_MUST_CHECK enum ferry_status
+ferry_wire_reply_generate(const struct ferry_wire_id *id, const struct ferry_wire_truth *truth,
+                          const struct ferry_wire_choices *choices, struct ferry_buffer *body);
+FERRY_MUST_CHECK enum ferry_status ferry_wire_part_encode(const struct ferry_wire_id *id,
+                                                          const struct ferry_wire_part *part,
+                                                          struct ferry_buffer *body);
 FERRY_MUST_CHECK enum ferry_status ferry_wire_reply_status(const struct ferry_wire_id *id,
                                                            const struct ferry_wire_status *server,
                                                            struct ferry_buffer *body);

@@ -18,6 +18,12 @@ struct ferry_wire_reply {
     struct ferry_wire_matrix matrix; /* embed */
     struct ferry_wire_tokens *items; /* tokenize; truth.item_count entries, or NULL */
     struct ferry_view *texts;        /* detokenize; truth.item_count entries, or NULL */
+    struct ferry_wire_score *scores; /* score; truth.item_count entries, or NULL */
+    struct ferry_wire_next *nexts;   /* next; likewise */
+    bool has_choices;
+    struct ferry_wire_choices choices; /* generate */
+    bool is_part;                      /* no reply but a part of a stream; status is OK */
+    struct ferry_wire_part part;
     bool has_cancelled;
     bool cancelled;
     const struct ferry_wire_status *server; /* status; NULL: none */

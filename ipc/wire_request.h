@@ -15,13 +15,23 @@ enum {
     FERRY_WIRE_VERSION = 1,
     FERRY_WIRE_MAX_ID_BYTES = 64,
     FERRY_WIRE_MAX_NAME_BYTES = 64,
-    FERRY_WIRE_MAX_DEADLINE_MS = 3600000
+    FERRY_WIRE_MAX_DEADLINE_MS = 3600000,
+    FERRY_WIRE_MAX_TOP = 100,        /* alternatives a token */
+    FERRY_WIRE_DEFAULT_TOP = 10,     /* of "next" */
+    FERRY_WIRE_MAX_CHOICES = 64,     /* "n" */
+    FERRY_WIRE_MAX_STOPS = 16,       /* "stop", and "stop_ids" */
+    FERRY_WIRE_MAX_STOP_BYTES = 256, /* of one of "stop" */
+    FERRY_WIRE_MAX_NEW_TOKENS = 1 << 20,
+    FERRY_WIRE_DEFAULT_NEW_TOKENS = 128
 };
 
 enum ferry_operation {
     FERRY_OPERATION_EMBED,
     FERRY_OPERATION_TOKENIZE,
     FERRY_OPERATION_DETOKENIZE,
+    FERRY_OPERATION_SCORE,
+    FERRY_OPERATION_NEXT,
+    FERRY_OPERATION_GENERATE,
     FERRY_OPERATION_STATUS,
     FERRY_OPERATION_PING,
     FERRY_OPERATION_CANCEL,
@@ -62,6 +72,27 @@ enum ferry_wire_strategy {
 enum ferry_wire_dtype { FERRY_WIRE_F32, FERRY_WIRE_F16, FERRY_WIRE_INT8, FERRY_WIRE_BINARY };
 enum ferry_wire_priority { FERRY_WIRE_INTERACTIVE, FERRY_WIRE_BULK };
 
+/* Options of generate. Names and meaning as in transformers' GenerationConfig. */
+struct ferry_wire_generation {
+    uint32_t max_new_tokens, min_new_tokens;
+    uint32_t choices;         /* "n": independent continuations of each item, at least 1 */
+    uint32_t top_k;           /* 0: off */
+    float temperature;        /* 0: greedy (default) */
+    float top_p;              /* 0 < top_p <= 1; 1: off */
+    float min_p;              /* 0 <= min_p <= 1; 0: off */
+    float repetition_penalty; /* > 0; 1: off */
+    uint64_t seed;
+    bool has_seed;           /* else the daemon draws one; the reply tells it */
+    bool logprobs;           /* of each new token; with "top" also of its alternatives */
+    bool echo;               /* text, ids and log-probabilities begin with the prompt's */
+    bool ignore_end;         /* the model's end ids do not end a choice */
+    bool stream;             /* parts are sent before the reply */
+    struct ferry_view *stop; /* in the arena: a choice ends before the first of them */
+    uint32_t stop_count;
+    int32_t *stop_ids; /* in the arena: a choice ends before one of them */
+    uint32_t stop_id_count;
+};
+
 struct ferry_wire_request {
     enum ferry_operation operation;
     struct ferry_wire_id id;
@@ -79,9 +110,11 @@ struct ferry_wire_request {
     bool special_tokens_as_text; /* "special_tokens": "text" */
     bool add_special_tokens;     /* tokenize; default true */
     bool offsets;                /* tokenize */
-    bool windows;                /* tokenize: all overflow windows */
-    uint32_t stride;             /* tokenize with windows */
-    bool skip_special_tokens;    /* detokenize; default true */
+    bool windows;                /* tokenize, score: all overflow windows */
+    uint32_t stride;             /* tokenize, score with windows */
+    bool skip_special_tokens;    /* detokenize, generate; default true */
+    uint32_t top; /* score, next, generate with logprobs: the most probable tokens at each place */
+    struct ferry_wire_generation generation; /* generate */
 };
 
 struct ferry_wire_limits {
