@@ -289,7 +289,7 @@ static struct stream_part *take_part(struct request_piece *piece, size_t size) {
     part->item = (struct queue_item){.reply = piece->reply, .part = part};
     part->message = piece->message;
     part->arena = piece->arena;
-    part->bytes = sizeof *part + 2 * size;
+    part->bytes = sizeof *part + size + part->arena.total;
     piece->message = NULL;
     piece->arena = (struct ferry_arena){0};
     return part;
