@@ -31,6 +31,9 @@ static inline void ferry_put_array(struct ferry_msgpack_writer *writer, size_t v
 static inline void ferry_put_uint(struct ferry_msgpack_writer *writer, uint64_t value) {
     msgpack_pack_uint64(&writer->packer, value);
 }
+static inline void ferry_put_float(struct ferry_msgpack_writer *writer, float value) {
+    msgpack_pack_float(&writer->packer, value);
+}
 static inline void ferry_put_boolean(struct ferry_msgpack_writer *writer, bool value) {
     if (value)
         msgpack_pack_true(&writer->packer);
@@ -61,6 +64,11 @@ static inline void ferry_put_key_uint(struct ferry_msgpack_writer *writer, const
                                       uint64_t value) {
     ferry_put_text(writer, key);
     ferry_put_uint(writer, value);
+}
+static inline void ferry_put_key_double(struct ferry_msgpack_writer *writer, const char *key,
+                                        double value) {
+    ferry_put_text(writer, key);
+    msgpack_pack_double(&writer->packer, value);
 }
 static inline void ferry_put_key_boolean(struct ferry_msgpack_writer *writer, const char *key,
                                          bool value) {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ipc/wire_names.h"
+
 static enum ferry_status out_of_arena(struct ferry_error *error) {
     return ferry_fail(error, FERRY_OUT_OF_MEMORY,
                       "no memory for the request's items; send fewer of them at a time");
@@ -58,6 +60,10 @@ static enum ferry_status read_pair(struct ferry_msgpack_reader *reader, uint32_t
     return FERRY_OK;
 }
 
+static bool takes_pairs(enum ferry_operation operation) {
+    return operation == FERRY_OPERATION_EMBED || operation == FERRY_OPERATION_TOKENIZE;
+}
+
 enum ferry_status ferry_wire_read_texts(const struct ferry_wire_item_reader *items,
                                         struct ferry_msgpack_reader reader,
                                         struct ferry_error *error) {
@@ -72,6 +78,11 @@ enum ferry_status ferry_wire_read_texts(const struct ferry_wire_item_reader *ite
             return status;
         if (token.type == FERRY_MSGPACK_STR)
             item->text = view_of(&token);
+        else if (!takes_pairs(items->request->operation))
+            return ferry_fail(error, FERRY_BAD_REQUEST,
+                              "texts[%u]: wanted a string, got %s; \"%s\" takes no pairs", i,
+                              ferry_msgpack_type_name(token.type),
+                              ferry_wire_operation_names[items->request->operation]);
         else if (token.type == FERRY_MSGPACK_ARRAY)
             status = read_pair(&reader, i, token.size, item, error);
         else

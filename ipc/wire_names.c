@@ -11,6 +11,7 @@ const char *const ferry_wire_strategy_names[] = {"longest_first", "only_first", 
 const char *const ferry_wire_dtype_names[] = {"f32", "f16", "int8", "binary", NULL};
 const char *const ferry_wire_priority_names[] = {"interactive", "bulk", NULL};
 const char *const ferry_wire_special_tokens_names[] = {"parse", "text", NULL};
+const char *const ferry_wire_finish_names[] = {"none", "length", "end", "stop", NULL};
 
 int ferry_wire_name_index(const char *const *names, const void *name, size_t size) {
     for (int i = 0; names[i] != NULL; i++) {

@@ -11,6 +11,7 @@ extern const char *const ferry_wire_strategy_names[];
 extern const char *const ferry_wire_dtype_names[];
 extern const char *const ferry_wire_priority_names[];
 extern const char *const ferry_wire_special_tokens_names[];
+extern const char *const ferry_wire_finish_names[]; /* "none" is never sent */
 
 /* The index of the name in the table, or -1. */
 int ferry_wire_name_index(const char *const *names, const void *name, size_t size);

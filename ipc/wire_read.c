@@ -106,6 +106,35 @@ enum ferry_status ferry_wire_read_text(const struct ferry_wire_value *value,
     return FERRY_OK;
 }
 
+enum ferry_status ferry_wire_read_numbers(const struct ferry_wire_value *value,
+                                          struct ferry_arena *arena, void *ret_numbers,
+                                          uint32_t *ret_count, struct ferry_error *error) {
+    struct ferry_msgpack_token token;
+    enum ferry_status status = ferry_wire_read_token(value, FERRY_MSGPACK_BIN, &token, error);
+    if (status == FERRY_OK && token.size % 4 != 0)
+        status =
+            ferry_fail(error, FERRY_BAD_DATA, "reply: %s: a bin of 32-bit numbers has %u bytes",
+                       value->name, token.size);
+    uint32_t *numbers = NULL;
+    if (status == FERRY_OK)
+        status = ferry_wire_allocate(arena, token.size, 1, &numbers, error);
+    if (status != FERRY_OK)
+        return status;
+    memcpy(numbers, token.data, token.size);
+    memcpy(ret_numbers, &numbers, sizeof numbers);
+    *ret_count = token.size / 4;
+    return FERRY_OK;
+}
+
+enum ferry_status ferry_wire_read_double(const struct ferry_wire_value *value, double *ret_number,
+                                         struct ferry_error *error) {
+    struct ferry_msgpack_token token;
+    enum ferry_status status = ferry_wire_read_token(value, FERRY_MSGPACK_FLOAT, &token, error);
+    if (status == FERRY_OK)
+        *ret_number = token.real;
+    return status;
+}
+
 enum ferry_status ferry_wire_open_array(struct ferry_wire_value *value, uint32_t *ret_count,
                                         struct ferry_error *error) {
     struct ferry_msgpack_token token;

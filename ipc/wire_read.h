@@ -45,6 +45,14 @@ FERRY_MUST_CHECK enum ferry_status ferry_wire_read_text(const struct ferry_wire_
                                                         struct ferry_arena *arena,
                                                         const char **ret_text,
                                                         struct ferry_error *error);
+/* A bin of 32-bit numbers, copied into the arena, as numbers inside the body are not aligned. */
+FERRY_MUST_CHECK enum ferry_status ferry_wire_read_numbers(const struct ferry_wire_value *value,
+                                                           struct ferry_arena *arena,
+                                                           void *ret_numbers, uint32_t *ret_count,
+                                                           struct ferry_error *error);
+FERRY_MUST_CHECK enum ferry_status ferry_wire_read_double(const struct ferry_wire_value *value,
+                                                          double *ret_number,
+                                                          struct ferry_error *error);
 /* Opens the array: the value then stands at its first element. */
 FERRY_MUST_CHECK enum ferry_status ferry_wire_open_array(struct ferry_wire_value *value,
                                                          uint32_t *ret_count,

@@ -2,18 +2,24 @@
 
 #include "ipc/msgpack_writer.h"
 #include "ipc/wire_names.h"
+#include "ipc/wire_reply_put.h"
 
 enum { ERROR_MESSAGE_BYTES = FERRY_ERROR_TEXT_BYTES - 1, FIXED_ROOM = 640, MESSAGE_ROOM = 64 };
 
-/* "v", "id" and "status", which every reply has; keys: how many more will follow. */
-static void begin_reply(struct ferry_msgpack_writer *writer, const struct ferry_wire_id *id,
-                        enum ferry_status status, size_t keys) {
-    ferry_put_map(writer, 2U + (id->size > 0) + keys);
+void ferry_wire_put_head(struct ferry_msgpack_writer *writer, const struct ferry_wire_id *id,
+                         size_t keys) {
+    ferry_put_map(writer, 1U + (id->size > 0) + keys);
     ferry_put_key_uint(writer, "v", FERRY_WIRE_VERSION);
     if (id->size > 0) {
         ferry_put_text(writer, "id");
         ferry_put_encoded(writer, id->bytes, id->size);
     }
+}
+
+/* keys: how many more than those of every reply will follow. */
+static void begin_reply(struct ferry_msgpack_writer *writer, const struct ferry_wire_id *id,
+                        enum ferry_status status, size_t keys) {
+    ferry_wire_put_head(writer, id, 1 + keys);
     ferry_put_key_text(writer, "status", ferry_status_name(status));
 }
 
@@ -76,7 +82,13 @@ static void put_truth(struct ferry_msgpack_writer *writer, const struct ferry_wi
         put_errors(writer, truth);
 }
 
-static size_t truth_room(const struct ferry_wire_truth *truth) {
+void ferry_wire_put_result(struct ferry_msgpack_writer *writer, const struct ferry_wire_id *id,
+                           const struct ferry_wire_truth *truth, size_t keys) {
+    begin_reply(writer, id, FERRY_OK, truth_keys(truth) + keys);
+    put_truth(writer, truth);
+}
+
+size_t ferry_wire_truth_room(const struct ferry_wire_truth *truth) {
     return FIXED_ROOM + truth->item_count * 6UL + truth->error_count * (size_t)MESSAGE_ROOM;
 }
 
@@ -115,10 +127,9 @@ enum ferry_status ferry_wire_reply_embed(const struct ferry_wire_id *id,
                                          const struct ferry_wire_matrix *matrix,
                                          struct ferry_buffer *body) {
     struct ferry_msgpack_writer writer;
-    ferry_msgpack_writer_init(&writer, body,
-                              truth_room(truth) + matrix->size + matrix->rows * sizeof(float));
-    begin_reply(&writer, id, FERRY_OK, truth_keys(truth) + 1);
-    put_truth(&writer, truth);
+    ferry_msgpack_writer_init(
+        &writer, body, ferry_wire_truth_room(truth) + matrix->size + matrix->rows * sizeof(float));
+    ferry_wire_put_result(&writer, id, truth, 1);
     put_matrix(&writer, matrix);
     return ferry_msgpack_writer_finish(&writer);
 }
@@ -161,13 +172,12 @@ enum ferry_status ferry_wire_reply_tokenize(const struct ferry_wire_id *id,
                                             const struct ferry_wire_truth *truth,
                                             const struct ferry_wire_tokens *items,
                                             struct ferry_buffer *body) {
-    size_t room = truth_room(truth);
+    size_t room = ferry_wire_truth_room(truth);
     for (uint32_t i = 0; i < truth->item_count; i++)
         room += tokens_room(&items[i]) * (1UL + items[i].window_count);
     struct ferry_msgpack_writer writer;
     ferry_msgpack_writer_init(&writer, body, room);
-    begin_reply(&writer, id, FERRY_OK, truth_keys(truth) + 1);
-    put_truth(&writer, truth);
+    ferry_wire_put_result(&writer, id, truth, 1);
     ferry_put_text(&writer, "items");
     ferry_put_array(&writer, truth->item_count);
     for (uint32_t i = 0; i < truth->item_count; i++)
@@ -179,13 +189,12 @@ enum ferry_status ferry_wire_reply_detokenize(const struct ferry_wire_id *id,
                                               const struct ferry_wire_truth *truth,
                                               const struct ferry_view *texts,
                                               struct ferry_buffer *body) {
-    size_t room = truth_room(truth);
+    size_t room = ferry_wire_truth_room(truth);
     for (uint32_t i = 0; i < truth->item_count; i++)
         room += texts[i].size + 5UL;
     struct ferry_msgpack_writer writer;
     ferry_msgpack_writer_init(&writer, body, room);
-    begin_reply(&writer, id, FERRY_OK, truth_keys(truth) + 1);
-    put_truth(&writer, truth);
+    ferry_wire_put_result(&writer, id, truth, 1);
     ferry_put_text(&writer, "texts");
     ferry_put_array(&writer, truth->item_count);
     for (uint32_t i = 0; i < truth->item_count; i++)

@@ -67,7 +67,7 @@ struct ferry_wire_score {
     const float *top_logprobs;       /* [count * top]; NaN where logprobs is */
     uint32_t count, top;
     uint32_t scored;    /* tokens with a log-probability */
-    double logprob_sum; /* of them */
+    double logprob_sum; /* theirs */
     double perplexity;  /* exp(-logprob_sum / scored); NaN when nothing is scored */
 };
 
@@ -80,6 +80,7 @@ struct ferry_wire_next {
 };
 
 enum ferry_wire_finish {
+    FERRY_WIRE_FINISH_NONE,   /* not finished: a part that is not the last; an item with an error */
     FERRY_WIRE_FINISH_LENGTH, /* max_new_tokens, or the model's own limit */
     FERRY_WIRE_FINISH_END,    /* the model's end id */
     FERRY_WIRE_FINISH_STOP    /* one of stop or stop_ids */
@@ -110,7 +111,7 @@ struct ferry_wire_part {
     uint32_t part;   /* 0, 1, 2, ... within the request: a gap shows that something was lost */
     uint32_t index;  /* item */
     uint32_t choice; /* below n */
-    struct ferry_wire_choice piece; /* finish only with is_last */
+    struct ferry_wire_choice piece; /* its finish is sent with is_last only */
     bool is_last;                   /* of this choice */
 };
 

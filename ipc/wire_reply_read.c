@@ -9,6 +9,8 @@ struct reply_reading {
     struct ferry_wire_reply *reply;
     bool has_status, has_model, has_tokens, has_truncated;
     uint32_t token_count, truncated_count, item_count, text_count;
+    uint32_t score_count, next_count, choice_item_count;
+    struct ferry_wire_choice_reading piece; /* of a part */
 };
 
 static enum ferry_status read_id(const struct ferry_wire_value *value, struct ferry_wire_id *ret_id,
@@ -181,6 +183,22 @@ static enum ferry_status read_item_errors(struct reply_reading *reading,
     return status;
 }
 
+static enum ferry_status read_part_pair(struct reply_reading *reading,
+                                        const struct ferry_msgpack_token *key,
+                                        const struct ferry_wire_value *value,
+                                        struct ferry_error *error) {
+    struct ferry_wire_part *part = &reading->reply->part;
+    if (ferry_wire_key_is(key, "part")) {
+        reading->reply->is_part = true;
+        return ferry_wire_read_uint32(value, &part->part, error);
+    }
+    if (ferry_wire_key_is(key, "index"))
+        return ferry_wire_read_uint32(value, &part->index, error);
+    if (ferry_wire_key_is(key, "choice"))
+        return ferry_wire_read_uint32(value, &part->choice, error);
+    return ferry_wire_read_choice_pair(&reading->piece, key, value, error);
+}
+
 static enum ferry_status read_result_pair(struct reply_reading *reading,
                                           const struct ferry_msgpack_token *key,
                                           const struct ferry_wire_value *value,
@@ -196,13 +214,26 @@ static enum ferry_status read_result_pair(struct reply_reading *reading,
     if (ferry_wire_key_is(key, "texts"))
         return ferry_wire_read_views(value, reading->arena, &reply->texts, &reading->text_count,
                                      error);
+    if (ferry_wire_key_is(key, "scores"))
+        return ferry_wire_read_scores(value, reading->arena, &reply->scores, &reading->score_count,
+                                      error);
+    if (ferry_wire_key_is(key, "nexts"))
+        return ferry_wire_read_nexts(value, reading->arena, &reply->nexts, &reading->next_count,
+                                     error);
+    if (ferry_wire_key_is(key, "seed"))
+        return ferry_wire_read_uint(value, UINT64_MAX, &reply->choices.seed, error);
+    if (ferry_wire_key_is(key, "choices")) {
+        reply->has_choices = true;
+        return ferry_wire_read_choices(value, reading->arena, &reply->choices,
+                                       &reading->choice_item_count, error);
+    }
     if (ferry_wire_key_is(key, "cancelled")) {
         reply->has_cancelled = true;
         return ferry_wire_read_bool(value, &reply->cancelled, error);
     }
     if (ferry_wire_key_is(key, "server"))
         return ferry_wire_read_server(value, reading->arena, &reply->server, error);
-    return FERRY_OK;
+    return read_part_pair(reading, key, value, error);
 }
 
 static enum ferry_status read_truth_pair(struct reply_reading *reading,
@@ -247,19 +278,52 @@ static enum ferry_status read_pair(void *context, const struct ferry_msgpack_tok
     return read_truth_pair(reading, key, value, error);
 }
 
-static enum ferry_status wrong_count(const char *what, uint32_t count, uint32_t wanted,
-                                     struct ferry_error *error) {
-    return ferry_fail(error, FERRY_BAD_DATA, "reply: %s has %u entries, but tokens has %u", what,
-                      count, wanted);
+static enum ferry_status check_part(const struct reply_reading *reading,
+                                    struct ferry_error *error) {
+    struct ferry_wire_reply *reply = reading->reply;
+    if (reading->has_status)
+        return ferry_fail(error, FERRY_BAD_DATA, "reply: both part and status are there");
+    if (reply->part.choice >= FERRY_WIRE_MAX_CHOICES)
+        return ferry_fail(error, FERRY_BAD_DATA, "reply: choice: %u is not below %d",
+                          reply->part.choice, FERRY_WIRE_MAX_CHOICES);
+    reply->status = FERRY_OK;
+    reply->part.is_last = reply->part.piece.finish != FERRY_WIRE_FINISH_NONE;
+    return ferry_wire_check_choice(&reading->piece, error);
+}
+
+/* Of each kind of result: as many entries as there are items. */
+static enum ferry_status check_counts(const struct reply_reading *reading, uint32_t count,
+                                      struct ferry_error *error) {
+    const struct ferry_wire_reply *reply = reading->reply;
+    const struct {
+        const char *what;
+        bool is_there;
+        uint32_t count;
+    } rows[] = {{"truncated", true, reading->truncated_count},
+                {"vectors", reply->has_matrix, reply->matrix.rows},
+                {"items", reply->items != NULL, reading->item_count},
+                {"texts", reply->texts != NULL, reading->text_count},
+                {"scores", reply->scores != NULL, reading->score_count},
+                {"nexts", reply->nexts != NULL, reading->next_count},
+                {"choices", reply->has_choices, reading->choice_item_count}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].is_there && rows[i].count != count)
+            return ferry_fail(error, FERRY_BAD_DATA, "reply: %s has %u entries, but tokens has %u",
+                              rows[i].what, rows[i].count, count);
+    }
+    return FERRY_OK;
 }
 
 /* What belongs together must be there together, and tell of equally many items. */
 static enum ferry_status check_reply(const struct reply_reading *reading,
                                      struct ferry_error *error) {
     struct ferry_wire_reply *reply = reading->reply;
+    if (reply->is_part)
+        return check_part(reading, error);
     if (!reading->has_status)
         return ferry_fail(error, FERRY_BAD_DATA, "reply: status is missing");
-    bool has_result = reply->has_matrix || reply->items != NULL || reply->texts != NULL;
+    bool has_result = reply->has_matrix || reply->items != NULL || reply->texts != NULL ||
+                      reply->scores != NULL || reply->nexts != NULL || reply->has_choices;
     reply->has_truth = reading->has_model && reading->has_tokens && reading->has_truncated;
     if (has_result && !reply->has_truth)
         return ferry_fail(error, FERRY_BAD_DATA,
@@ -268,14 +332,9 @@ static enum ferry_status check_reply(const struct reply_reading *reading,
         return FERRY_OK;
     uint32_t count = reading->token_count;
     reply->truth.item_count = count;
-    if (reading->truncated_count != count)
-        return wrong_count("truncated", reading->truncated_count, count, error);
-    if (reply->has_matrix && reply->matrix.rows != count)
-        return wrong_count("vectors", reply->matrix.rows, count, error);
-    if (reply->items != NULL && reading->item_count != count)
-        return wrong_count("items", reading->item_count, count, error);
-    if (reply->texts != NULL && reading->text_count != count)
-        return wrong_count("texts", reading->text_count, count, error);
+    enum ferry_status status = check_counts(reading, count, error);
+    if (status != FERRY_OK)
+        return status;
     for (uint32_t i = 0; i < reply->truth.error_count; i++) {
         if (reply->truth.errors[i].index >= count)
             return ferry_fail(error, FERRY_BAD_DATA, "reply: an error for item %u of %u",
@@ -291,7 +350,8 @@ enum ferry_status ferry_wire_reply_read(const uint8_t *body, size_t size, struct
     enum ferry_status status = ferry_msgpack_validate(body, size, error);
     if (status != FERRY_OK)
         return status;
-    struct reply_reading reading = {.arena = arena, .reply = ret_reply};
+    struct reply_reading reading = {
+        .arena = arena, .reply = ret_reply, .piece = {arena, &ret_reply->part.piece, 0, 0, 0}};
     struct ferry_wire_value value = {.name = "the body"};
     ferry_msgpack_reader_init(&value.reader, body, size);
     status = ferry_wire_each_pair(&value, read_pair, &reading, error);

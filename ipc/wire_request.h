@@ -21,6 +21,8 @@ enum {
     FERRY_WIRE_MAX_CHOICES = 64,     /* "n" */
     FERRY_WIRE_MAX_STOPS = 16,       /* "stop", and "stop_ids" */
     FERRY_WIRE_MAX_STOP_BYTES = 256, /* of one of "stop" */
+    FERRY_WIRE_MAX_TEMPERATURE = 1000,
+    FERRY_WIRE_MAX_PENALTY = 1000, /* "repetition_penalty" */
     FERRY_WIRE_MAX_NEW_TOKENS = 1 << 20,
     FERRY_WIRE_DEFAULT_NEW_TOKENS = 128
 };
@@ -123,7 +125,7 @@ struct ferry_wire_limits {
     uint32_t max_ids_per_item;
 };
 
-/* All fields at the protocol's defaults; no items, no id. */
+/* All fields at the defaults of this operation; no items, no id. */
 void ferry_wire_request_init(struct ferry_wire_request *request, enum ferry_operation operation);
 
 /* The "id" of a request that is a number. */

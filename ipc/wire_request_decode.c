@@ -6,16 +6,17 @@
 #include "ipc/wire_keys.h"
 #include "ipc/wire_names.h"
 #include "ipc/wire_request.h"
+#include "ipc/wire_values.h"
 
 /* Where in the body the value of each key begins; valid where its bit is set in seen. */
 struct located_values {
     const uint8_t *begin, *end;
     const uint8_t *value[FERRY_KEY_COUNT];
-    uint32_t seen;
+    uint64_t seen;
 };
 
 static bool is_seen(const struct located_values *located, enum ferry_wire_key key) {
-    return (located->seen >> key & 1) != 0;
+    return (located->seen & ferry_wire_key_bit(key)) != 0;
 }
 
 static struct ferry_msgpack_reader reader_at(const struct located_values *located,
@@ -57,7 +58,7 @@ static enum ferry_status locate_pair(struct ferry_msgpack_reader *reader, size_t
     else if (key >= 0 && is_seen(located, (enum ferry_wire_key)key))
         refuse_key("duplicate", &token, key_error);
     else if (key >= 0) {
-        located->seen |= 1U << key;
+        located->seen |= ferry_wire_key_bit((enum ferry_wire_key)key);
         located->value[key] = reader->at;
     }
     return ferry_msgpack_skip(reader, 1, pending, error);
@@ -87,13 +88,6 @@ static enum ferry_status locate_values(const uint8_t *body, size_t size,
     return FERRY_OK;
 }
 
-static enum ferry_status wrong_type(const char *key, const char *wanted,
-                                    const struct ferry_msgpack_token *got,
-                                    struct ferry_error *error) {
-    return ferry_fail(error, FERRY_BAD_REQUEST, "%s: wanted %s, got %s", key, wanted,
-                      ferry_msgpack_type_name(got->type));
-}
-
 static enum ferry_status read_str(const struct located_values *located, enum ferry_wire_key key,
                                   struct ferry_msgpack_token *ret_token,
                                   struct ferry_error *error) {
@@ -103,7 +97,7 @@ static enum ferry_status read_str(const struct located_values *located, enum fer
     if (status != FERRY_OK)
         return status;
     if (ret_token->type != FERRY_MSGPACK_STR)
-        return wrong_type(name, "a string", ret_token, error);
+        return ferry_wire_wrong_type(name, "a string", ret_token, error);
     if (ferry_utf8_valid_prefix((const char *)ret_token->data, ret_token->size) != ret_token->size)
         return ferry_fail(error, FERRY_BAD_REQUEST, "%s: the string is not valid UTF-8", name);
     return FERRY_OK;
@@ -119,7 +113,7 @@ static enum ferry_status read_id(const struct located_values *located, enum ferr
         return status;
     if (token.type != FERRY_MSGPACK_UINT && token.type != FERRY_MSGPACK_STR &&
         token.type != FERRY_MSGPACK_BIN)
-        return wrong_type(name, "an unsigned integer, a string or a bin", &token, error);
+        return ferry_wire_wrong_type(name, "an unsigned integer, a string or a bin", &token, error);
     if (token.size > FERRY_WIRE_MAX_ID_BYTES)
         return ferry_fail(error, FERRY_BAD_REQUEST, "%s: %u bytes, at most %d are allowed", name,
                           token.size, FERRY_WIRE_MAX_ID_BYTES);
@@ -152,7 +146,7 @@ static enum ferry_status check_version(const struct located_values *located,
     if (status != FERRY_OK)
         return status;
     if (token.type != FERRY_MSGPACK_UINT)
-        return wrong_type("v", "an unsigned integer", &token, error);
+        return ferry_wire_wrong_type("v", "an unsigned integer", &token, error);
     if (token.uint != FERRY_WIRE_VERSION)
         return ferry_fail(error, FERRY_UNSUPPORTED,
                           "protocol version %llu is not supported; this daemon speaks version %d",
@@ -160,8 +154,9 @@ static enum ferry_status check_version(const struct located_values *located,
     return FERRY_OK;
 }
 
+/* Sets the request to the defaults of its operation, except its id. */
 static enum ferry_status read_operation(const struct located_values *located,
-                                        enum ferry_operation *ret_operation,
+                                        struct ferry_wire_request *request,
                                         struct ferry_error *error) {
     enum ferry_status status = require(located, FERRY_KEY_OP, error);
     if (status != FERRY_OK)
@@ -176,7 +171,9 @@ static enum ferry_status read_operation(const struct located_values *located,
         return ferry_fail(error, FERRY_UNSUPPORTED, "op: no operation is called \"%s\"",
                           ferry_printable(token.data, token.size, text));
     }
-    *ret_operation = (enum ferry_operation)index;
+    struct ferry_wire_id id = request->id;
+    ferry_wire_request_init(request, (enum ferry_operation)index);
+    request->id = id;
     return FERRY_OK;
 }
 
@@ -193,74 +190,51 @@ static enum ferry_status check_keys_belong(const struct located_values *located,
     return FERRY_OK;
 }
 
-static enum ferry_status check_uint(const struct ferry_wire_key_row *row,
-                                    const struct ferry_msgpack_token *token, uint32_t *ret_value,
-                                    struct ferry_error *error) {
-    if (token->type != FERRY_MSGPACK_UINT)
-        return wrong_type(row->name, "an unsigned integer", token, error);
-    if (token->uint < row->minimum || token->uint > row->maximum)
-        return ferry_fail(error, FERRY_BAD_REQUEST, "%s: %llu is outside %u to %u", row->name,
-                          (unsigned long long)token->uint, row->minimum, row->maximum);
-    *ret_value = (uint32_t)token->uint;
+/* What values say only together. */
+static enum ferry_status check_combinations(const struct located_values *located,
+                                            const struct ferry_wire_request *request,
+                                            struct ferry_error *error) {
+    const struct ferry_wire_generation *generation = &request->generation;
+    if (is_seen(located, FERRY_KEY_STRIDE) && !request->windows)
+        return ferry_fail(error, FERRY_BAD_REQUEST, "stride: has a meaning only with windows");
+    if (request->operation == FERRY_OPERATION_NEXT && request->top == 0)
+        return ferry_fail(error, FERRY_BAD_REQUEST, "top: 0 is outside 1 to %d",
+                          FERRY_WIRE_MAX_TOP);
+    if (request->operation != FERRY_OPERATION_GENERATE)
+        return FERRY_OK;
+    if (is_seen(located, FERRY_KEY_TOP) && !generation->logprobs)
+        return ferry_fail(error, FERRY_BAD_REQUEST, "top: has a meaning only with logprobs");
+    if (generation->min_new_tokens > generation->max_new_tokens)
+        return ferry_fail(error, FERRY_BAD_REQUEST,
+                          "min_new_tokens: %u is more than max_new_tokens, which is %u",
+                          generation->min_new_tokens, generation->max_new_tokens);
     return FERRY_OK;
-}
-
-static enum ferry_status check_name(const struct ferry_wire_key_row *row,
-                                    const struct ferry_msgpack_token *token, uint32_t *ret_value,
-                                    struct ferry_error *error) {
-    if (token->type != FERRY_MSGPACK_STR)
-        return wrong_type(row->name, "a string", token, error);
-    int index = ferry_wire_name_index(row->names, token->data, token->size);
-    if (index < 0) {
-        char text[FERRY_PRINTABLE_BYTES];
-        return ferry_fail(
-            error, FERRY_BAD_REQUEST, "%s: \"%s\" is not one of \"%s\", \"%s\"%s%s%s%s", row->name,
-            ferry_printable(token->data, token->size, text), row->names[0], row->names[1],
-            row->names[2] == NULL ? "" : ", \"", row->names[2] == NULL ? "" : row->names[2],
-            row->names[2] == NULL ? "" : "\"",
-            row->names[2] != NULL && row->names[3] != NULL ? " or another" : "");
-    }
-    *ret_value = (uint32_t)index;
-    return FERRY_OK;
-}
-
-static enum ferry_status read_plain_value(const struct located_values *located,
-                                          enum ferry_wire_key key,
-                                          struct ferry_wire_request *request,
-                                          struct ferry_error *error) {
-    const struct ferry_wire_key_row *row = &ferry_wire_key_rows[key];
-    struct ferry_msgpack_reader reader = reader_at(located, key);
-    struct ferry_msgpack_token token;
-    enum ferry_status status = ferry_msgpack_next(&reader, &token, error);
-    if (status != FERRY_OK)
-        return status;
-    uint32_t value = 0;
-    if (row->kind == FERRY_VALUE_UINT)
-        status = check_uint(row, &token, &value, error);
-    else if (row->kind == FERRY_VALUE_NAME)
-        status = check_name(row, &token, &value, error);
-    else if (token.type == FERRY_MSGPACK_BOOLEAN)
-        value = token.boolean;
-    else
-        status = wrong_type(row->name, "a boolean", &token, error);
-    if (status == FERRY_OK)
-        memcpy((uint8_t *)request + row->offset, &value, row->width);
-    return status;
 }
 
 static enum ferry_status read_plain_values(const struct located_values *located,
                                            struct ferry_wire_request *request,
                                            struct ferry_error *error) {
-    uint32_t left = located->seen & ~((1U << FERRY_KEY_FIRST_PLAIN) - 1);
+    uint64_t left = located->seen & ~((UINT64_C(1) << FERRY_KEY_FIRST_PLAIN) - 1);
     for (; left != 0; left &= left - 1) {
-        enum ferry_status status =
-            read_plain_value(located, (enum ferry_wire_key)__builtin_ctz(left), request, error);
+        enum ferry_wire_key key = (enum ferry_wire_key)__builtin_ctzll(left);
+        enum ferry_status status = ferry_wire_read_plain_value(
+            &ferry_wire_key_rows[key], reader_at(located, key), request, error);
         if (status != FERRY_OK)
             return status;
     }
-    if (is_seen(located, FERRY_KEY_STRIDE) && !request->windows)
-        return ferry_fail(error, FERRY_BAD_REQUEST, "stride: has a meaning only with windows");
-    return FERRY_OK;
+    return check_combinations(located, request, error);
+}
+
+static enum ferry_status read_stops(const struct located_values *located, struct ferry_arena *arena,
+                                    struct ferry_wire_request *request, struct ferry_error *error) {
+    enum ferry_status status = FERRY_OK;
+    if (is_seen(located, FERRY_KEY_STOP))
+        status = ferry_wire_read_stop(reader_at(located, FERRY_KEY_STOP), arena,
+                                      &request->generation, error);
+    if (status == FERRY_OK && is_seen(located, FERRY_KEY_STOP_IDS))
+        status = ferry_wire_read_stop_ids(reader_at(located, FERRY_KEY_STOP_IDS), arena,
+                                          &request->generation, error);
+    return status;
 }
 
 static enum ferry_status read_model(const struct located_values *located,
@@ -291,9 +265,9 @@ static enum ferry_status read_items(const struct located_values *located,
         return ferry_wire_read_texts(&items, reader_at(located, FERRY_KEY_TEXTS), error);
     if (!ids)
         return ferry_fail(error, FERRY_BAD_REQUEST, "the key \"%s\" is missing",
-                          request->operation == FERRY_OPERATION_EMBED      ? "texts\" or \"ids"
-                          : request->operation == FERRY_OPERATION_TOKENIZE ? "texts"
-                                                                           : "ids");
+                          request->operation == FERRY_OPERATION_TOKENIZE     ? "texts"
+                          : request->operation == FERRY_OPERATION_DETOKENIZE ? "ids"
+                                                                             : "texts\" or \"ids");
     enum ferry_status status =
         ferry_wire_read_ids(&items, reader_at(located, FERRY_KEY_IDS), error);
     if (status == FERRY_OK && is_seen(located, FERRY_KEY_TYPE_IDS))
@@ -310,6 +284,8 @@ static enum ferry_status read_request(const struct located_values *located,
         status = read_plain_values(located, request, error);
     if (status == FERRY_OK && is_seen(located, FERRY_KEY_MODEL))
         status = read_model(located, &request->model, error);
+    if (status == FERRY_OK)
+        status = read_stops(located, arena, request, error);
     if (status != FERRY_OK)
         return status;
     switch (request->operation) {
@@ -327,10 +303,16 @@ static enum ferry_status read_request(const struct located_values *located,
 }
 
 void ferry_wire_request_init(struct ferry_wire_request *request, enum ferry_operation operation) {
-    *request = (struct ferry_wire_request){.operation = operation,
-                                           .normalize = -1,
-                                           .add_special_tokens = true,
-                                           .skip_special_tokens = true};
+    *request = (struct ferry_wire_request){
+        .operation = operation,
+        .normalize = -1,
+        .add_special_tokens = true,
+        .skip_special_tokens = true,
+        .top = operation == FERRY_OPERATION_NEXT ? FERRY_WIRE_DEFAULT_TOP : 0,
+        .generation = {.max_new_tokens = FERRY_WIRE_DEFAULT_NEW_TOKENS,
+                       .choices = 1,
+                       .top_p = 1,
+                       .repetition_penalty = 1}};
 }
 
 /* The reader says BAD_DATA, which is the same code for files; on the wire it is a bad request. */
@@ -358,7 +340,7 @@ enum ferry_status ferry_wire_request_decode(const uint8_t *body, size_t size,
     if (status == FERRY_OK)
         status = check_version(&located, error);
     if (status == FERRY_OK)
-        status = read_operation(&located, &ret_request->operation, error);
+        status = read_operation(&located, ret_request, error);
     if (status == FERRY_OK && key_error.status != FERRY_OK) {
         if (error != NULL)
             *error = key_error;

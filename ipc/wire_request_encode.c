@@ -3,23 +3,31 @@
 #include "ipc/wire_names.h"
 #include "ipc/wire_request.h"
 
-static uint32_t field_value(const struct ferry_wire_request *request,
+static uint64_t field_value(const struct ferry_wire_request *request,
                             const struct ferry_wire_key_row *row) {
-    uint32_t value = 0;
+    uint64_t value = 0;
     memcpy(&value, (const uint8_t *)request + row->offset, row->width);
     return value;
 }
 
+static bool is_default(const struct ferry_wire_request *request,
+                       const struct ferry_wire_request *defaults,
+                       const struct ferry_wire_key_row *row) {
+    if (row->kind == FERRY_VALUE_SEED)
+        return !request->generation.has_seed;
+    return field_value(request, row) == field_value(defaults, row);
+}
+
 /* The plain keys that the operation takes and that are not at their defaults, as bits. */
-static uint32_t plain_keys_to_send(const struct ferry_wire_request *request) {
+static uint64_t plain_keys_to_send(const struct ferry_wire_request *request) {
     struct ferry_wire_request defaults;
     ferry_wire_request_init(&defaults, request->operation);
-    uint32_t keys = 0;
+    uint64_t keys = 0;
     for (int key = FERRY_KEY_FIRST_PLAIN; key < FERRY_KEY_COUNT; key++) {
         const struct ferry_wire_key_row *row = &ferry_wire_key_rows[key];
         if ((row->operations >> request->operation & 1) != 0 &&
-            field_value(request, row) != field_value(&defaults, row))
-            keys |= 1U << key;
+            !is_default(request, &defaults, row))
+            keys |= ferry_wire_key_bit((enum ferry_wire_key)key);
     }
     return keys;
 }
@@ -27,14 +35,40 @@ static uint32_t plain_keys_to_send(const struct ferry_wire_request *request) {
 static void put_plain_value(struct ferry_msgpack_writer *writer,
                             const struct ferry_wire_request *request,
                             const struct ferry_wire_key_row *row) {
-    uint32_t value = field_value(request, row);
+    uint64_t value = field_value(request, row);
+    float real = 0;
     ferry_put_str(writer, row->name, row->name_size);
-    if (row->kind == FERRY_VALUE_UINT)
+    switch (row->kind) {
+    case FERRY_VALUE_UINT:
+    case FERRY_VALUE_SEED:
         ferry_put_uint(writer, value);
-    else if (row->kind == FERRY_VALUE_NAME)
+        break;
+    case FERRY_VALUE_NAME:
         ferry_put_text(writer, row->names[value]);
-    else
+        break;
+    case FERRY_VALUE_FLOAT:
+        memcpy(&real, &value, sizeof real);
+        ferry_put_float(writer, real);
+        break;
+    default:
         ferry_put_boolean(writer, value != 0);
+    }
+}
+
+static void put_stops(struct ferry_msgpack_writer *writer,
+                      const struct ferry_wire_generation *generation) {
+    if (generation->stop_count > 0) {
+        ferry_put_text(writer, "stop");
+        ferry_put_array(writer, generation->stop_count);
+    }
+    for (uint32_t i = 0; i < generation->stop_count; i++)
+        ferry_put_str(writer, generation->stop[i].data, generation->stop[i].size);
+    if (generation->stop_id_count > 0) {
+        ferry_put_text(writer, "stop_ids");
+        ferry_put_array(writer, generation->stop_id_count);
+    }
+    for (uint32_t i = 0; i < generation->stop_id_count; i++)
+        ferry_put_uint(writer, (uint32_t)generation->stop_ids[i]);
 }
 
 static void put_texts(struct ferry_msgpack_writer *writer,
@@ -89,7 +123,7 @@ static void put_ids(struct ferry_msgpack_writer *writer, const struct ferry_wire
 }
 
 static size_t encoding_room(const struct ferry_wire_request *request) {
-    size_t room = 256;
+    size_t room = 512;
     for (uint32_t i = 0; i < request->item_count; i++) {
         const struct ferry_wire_item *item = &request->items[i];
         room += item->text.size + item->pair.size + item->id_count * 5UL + 16;
@@ -101,12 +135,16 @@ enum ferry_status ferry_wire_request_encode(const struct ferry_wire_request *req
                                             struct ferry_buffer *body) {
     bool ids = request->item_count > 0 && request->items[0].ids != NULL;
     bool type_ids = ids && request->operation == FERRY_OPERATION_EMBED && has_type_ids(request);
-    uint32_t plain = plain_keys_to_send(request);
+    uint64_t plain = plain_keys_to_send(request);
+    const struct ferry_wire_generation *generation = &request->generation;
+    unsigned stops = 0;
+    if (request->operation == FERRY_OPERATION_GENERATE)
+        stops = 0U + (generation->stop_count > 0) + (generation->stop_id_count > 0);
     struct ferry_msgpack_writer writer;
     ferry_msgpack_writer_init(&writer, body, encoding_room(request));
     ferry_put_map(&writer, 2U + (request->id.size > 0) + (request->cancel_target.size > 0) +
                                (request->model.data != NULL) + (request->item_count > 0) +
-                               type_ids + (unsigned)__builtin_popcount(plain));
+                               type_ids + stops + (unsigned)__builtin_popcountll(plain));
     ferry_put_key_uint(&writer, "v", FERRY_WIRE_VERSION);
     ferry_put_key_text(&writer, "op", ferry_wire_operation_names[request->operation]);
     if (request->id.size > 0) {
@@ -122,7 +160,9 @@ enum ferry_status ferry_wire_request_encode(const struct ferry_wire_request *req
         ferry_put_str(&writer, request->model.data, request->model.size);
     }
     for (; plain != 0; plain &= plain - 1)
-        put_plain_value(&writer, request, &ferry_wire_key_rows[__builtin_ctz(plain)]);
+        put_plain_value(&writer, request, &ferry_wire_key_rows[__builtin_ctzll(plain)]);
+    if (stops > 0)
+        put_stops(&writer, generation);
     if (ids)
         put_ids(&writer, request);
     else if (request->item_count > 0)

@@ -18,27 +18,6 @@ static enum ferry_status read_bytes(const struct ferry_wire_value *value, const 
     return status;
 }
 
-/* Copies, as numbers inside the body are not aligned. */
-static enum ferry_status read_numbers(const struct ferry_wire_value *value,
-                                      struct ferry_arena *arena, void *ret_numbers,
-                                      uint32_t *ret_count, struct ferry_error *error) {
-    const uint8_t *bytes = NULL;
-    uint32_t size = 0;
-    enum ferry_status status = read_bytes(value, &bytes, &size, error);
-    if (status == FERRY_OK && size % 4 != 0)
-        status = ferry_fail(error, FERRY_BAD_DATA,
-                            "reply: items: a bin of 32-bit numbers has %u bytes", size);
-    uint32_t *numbers = NULL;
-    if (status == FERRY_OK)
-        status = ferry_wire_allocate(arena, size, 1, &numbers, error);
-    if (status != FERRY_OK)
-        return status;
-    memcpy(numbers, bytes, size);
-    memcpy(ret_numbers, &numbers, sizeof numbers);
-    *ret_count = size / 4;
-    return FERRY_OK;
-}
-
 enum ferry_status ferry_wire_read_views(const struct ferry_wire_value *value,
                                         struct ferry_arena *arena, struct ferry_view **ret_views,
                                         uint32_t *ret_count, struct ferry_error *error) {
@@ -103,13 +82,15 @@ static enum ferry_status read_pair(void *context, const struct ferry_msgpack_tok
     struct tokens_reading *reading = context;
     struct ferry_wire_tokens *tokens = reading->tokens;
     if (ferry_wire_key_is(key, "ids"))
-        return read_numbers(value, reading->arena, &tokens->ids, &reading->id_count, error);
+        return ferry_wire_read_numbers(value, reading->arena, &tokens->ids, &reading->id_count,
+                                       error);
     if (ferry_wire_key_is(key, "type_ids"))
         return read_bytes(value, &tokens->type_ids, &reading->type_id_count, error);
     if (ferry_wire_key_is(key, "special"))
         return read_bytes(value, &tokens->special, &reading->special_count, error);
     if (ferry_wire_key_is(key, "offsets"))
-        return read_numbers(value, reading->arena, &tokens->offsets, &reading->offset_count, error);
+        return ferry_wire_read_numbers(value, reading->arena, &tokens->offsets,
+                                       &reading->offset_count, error);
     if (ferry_wire_key_is(key, "windows"))
         return read_windows(reading, value, error);
     if (!ferry_wire_key_is(key, "tokens"))

@@ -204,8 +204,8 @@ Test(wire_request, plain_values) {
            "deadline_ms", 0);
     EXPECT(FERRY_BAD_REQUEST, "deadline_ms: 3600001", EMBED_WITH "u", EMBED_KEYS, "deadline_ms",
            3600001);
-    EXPECT(FERRY_BAD_REQUEST, "deadline_ms: wanted an unsigned integer, got a negative",
-           EMBED_WITH "i", EMBED_KEYS, "deadline_ms", -1);
+    EXPECT(FERRY_BAD_REQUEST, "deadline_ms: -1 is outside 1 to 3600000", EMBED_WITH "i", EMBED_KEYS,
+           "deadline_ms", -1);
     EXPECT(FERRY_BAD_REQUEST, "max_tokens: 0", EMBED_WITH "u", EMBED_KEYS, "max_tokens", 0);
     EXPECT(FERRY_BAD_REQUEST, "priority: \"high\" is not one of \"interactive\", \"bulk\"",
            EMBED_WITH "s", EMBED_KEYS, "priority", "high");
