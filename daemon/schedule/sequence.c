@@ -159,8 +159,10 @@ static bool make_forbidden(struct ferry_sequence *sequence) {
 static void set_sampling(struct ferry_sequence *sequence) {
     const struct ferry_item *item = sequence->item;
     const struct ferry_wire_generation *generation = &item->request->wire.generation;
+    /* A sampler of somebody else's may divide by the temperature: it gets 0 only on demand. */
+    bool as_is = item->request->model->decoding.combined && !generation->has_temperature;
     sequence->sampling = (struct ferry_sampling){
-        .temperature = generation->temperature,
+        .temperature = as_is ? 1 : generation->temperature,
         .top_p = generation->top_p,
         .min_p = generation->min_p,
         .repetition_penalty = generation->repetition_penalty,
