@@ -32,7 +32,7 @@ static inline void ferry_put_uint(struct ferry_msgpack_writer *writer, uint64_t 
     msgpack_pack_uint64(&writer->packer, value);
 }
 static inline void ferry_put_float(struct ferry_msgpack_writer *writer, float value) {
-    msgpack_pack_float(&writer->packer, value);
+    msgpack_pack_double(&writer->packer, (double)value);
 }
 static inline void ferry_put_boolean(struct ferry_msgpack_writer *writer, bool value) {
     if (value)

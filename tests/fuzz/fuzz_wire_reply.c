@@ -47,6 +47,57 @@ static void touch_tokens(const struct ferry_wire_tokens *tokens) {
     }
 }
 
+static void touch_views(const struct ferry_view *views, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        touch(views[i].data, views[i].size);
+}
+
+static void touch_score(const struct ferry_wire_score *score) {
+    size_t top = (size_t)score->count * score->top * 4;
+    REQUIRE(score->scored <= score->count);
+    touch(score->ids, score->count * sizeof *score->ids);
+    touch(score->logprobs, score->count * sizeof *score->logprobs);
+    touch(score->top_ids, top);
+    touch(score->top_logprobs, top);
+    if (score->tokens != NULL)
+        touch_views(score->tokens, score->count);
+}
+
+static void touch_next(const struct ferry_wire_next *next) {
+    touch(next->ids, next->count * sizeof *next->ids);
+    touch(next->logprobs, next->count * sizeof *next->logprobs);
+    if (next->tokens != NULL)
+        touch_views(next->tokens, next->count);
+}
+
+static void touch_choice(const struct ferry_wire_choice *choice) {
+    size_t top = (size_t)choice->count * choice->top * 4;
+    REQUIRE(choice->finish <= FERRY_WIRE_FINISH_STOP);
+    touch(choice->text.data, choice->text.size);
+    touch(choice->ids, choice->count * sizeof *choice->ids);
+    if (choice->logprobs != NULL)
+        touch(choice->logprobs, choice->count * sizeof *choice->logprobs);
+    touch(choice->top_ids, top);
+    touch(choice->top_logprobs, top);
+}
+
+/* A part, or the results of a language model. */
+static void touch_language(const struct ferry_wire_reply *reply) {
+    uint32_t items = reply->truth.item_count;
+    for (uint32_t i = 0; reply->scores != NULL && i < items; i++)
+        touch_score(&reply->scores[i]);
+    for (uint32_t i = 0; reply->nexts != NULL && i < items; i++)
+        touch_next(&reply->nexts[i]);
+    REQUIRE(reply->choices.n <= FERRY_WIRE_MAX_CHOICES);
+    for (size_t i = 0; reply->has_choices && i < (size_t)items * reply->choices.n; i++)
+        touch_choice(&reply->choices.choices[i]);
+    if (!reply->is_part)
+        return;
+    REQUIRE(reply->status == FERRY_OK && reply->part.choice < FERRY_WIRE_MAX_CHOICES);
+    REQUIRE(reply->part.is_last == (reply->part.piece.finish != FERRY_WIRE_FINISH_NONE));
+    touch_choice(&reply->part.piece);
+}
+
 static void touch_truth(const struct ferry_wire_truth *truth) {
     touch_text(truth->model.name);
     touch_text(truth->model.digest);
@@ -95,6 +146,7 @@ static void touch_reply(const struct ferry_wire_reply *reply) {
         touch(reply->texts[i].data, reply->texts[i].size);
     if (reply->server != NULL)
         touch_server(reply->server);
+    touch_language(reply);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

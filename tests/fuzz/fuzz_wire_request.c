@@ -45,6 +45,51 @@ static void check_same_item(const struct ferry_wire_item *left,
     }
 }
 
+static void check_generation(const struct ferry_wire_generation *generation) {
+    REQUIRE(generation->max_new_tokens >= 1 &&
+            generation->max_new_tokens <= FERRY_WIRE_MAX_NEW_TOKENS);
+    REQUIRE(generation->min_new_tokens <= generation->max_new_tokens);
+    REQUIRE(generation->choices >= 1 && generation->choices <= FERRY_WIRE_MAX_CHOICES);
+    REQUIRE(generation->temperature >= 0 && generation->temperature <= FERRY_WIRE_MAX_TEMPERATURE);
+    REQUIRE(generation->top_p > 0 && generation->top_p <= 1);
+    REQUIRE(generation->min_p >= 0 && generation->min_p <= 1);
+    REQUIRE(generation->repetition_penalty > 0 &&
+            generation->repetition_penalty <= FERRY_WIRE_MAX_PENALTY);
+    REQUIRE(generation->stop_count <= FERRY_WIRE_MAX_STOPS);
+    REQUIRE(generation->stop_id_count <= FERRY_WIRE_MAX_STOPS);
+    for (uint32_t i = 0; i < generation->stop_id_count; i++)
+        REQUIRE(generation->stop_ids[i] >= 0);
+    for (uint32_t i = 0; i < generation->stop_count; i++) {
+        REQUIRE(generation->stop[i].size >= 1);
+        REQUIRE(generation->stop[i].size <= FERRY_WIRE_MAX_STOP_BYTES);
+    }
+}
+
+static void check_same_stops(const struct ferry_wire_generation *left,
+                             const struct ferry_wire_generation *right) {
+    REQUIRE(left->stop_count == right->stop_count && left->stop_id_count == right->stop_id_count);
+    for (uint32_t i = 0; i < left->stop_count; i++) {
+        REQUIRE(left->stop[i].size == right->stop[i].size);
+        REQUIRE(!memcmp(left->stop[i].data, right->stop[i].data, left->stop[i].size));
+    }
+    for (uint32_t i = 0; i < left->stop_id_count; i++)
+        REQUIRE(left->stop_ids[i] == right->stop_ids[i]);
+}
+
+static void check_same_generation(const struct ferry_wire_generation *left,
+                                  const struct ferry_wire_generation *right) {
+    REQUIRE(left->max_new_tokens == right->max_new_tokens);
+    REQUIRE(left->min_new_tokens == right->min_new_tokens);
+    REQUIRE(left->choices == right->choices && left->top_k == right->top_k);
+    REQUIRE(left->temperature == right->temperature && left->top_p == right->top_p);
+    REQUIRE(left->min_p == right->min_p);
+    REQUIRE(left->repetition_penalty == right->repetition_penalty);
+    REQUIRE(left->has_seed == right->has_seed && left->seed == right->seed);
+    REQUIRE(left->logprobs == right->logprobs && left->echo == right->echo);
+    REQUIRE(left->ignore_end == right->ignore_end && left->stream == right->stream);
+    check_same_stops(left, right);
+}
+
 static void check_same(const struct ferry_wire_request *left,
                        const struct ferry_wire_request *right) {
     REQUIRE(left->operation == right->operation);
@@ -59,6 +104,9 @@ static void check_same(const struct ferry_wire_request *left,
     REQUIRE(left->add_special_tokens == right->add_special_tokens);
     REQUIRE(left->offsets == right->offsets && left->windows == right->windows);
     REQUIRE(left->skip_special_tokens == right->skip_special_tokens);
+    REQUIRE(left->top == right->top && left->top <= FERRY_WIRE_MAX_TOP);
+    check_generation(&left->generation);
+    check_same_generation(&left->generation, &right->generation);
     REQUIRE(left->item_count == right->item_count && left->item_count <= limits.max_items);
     for (uint32_t i = 0; i < left->item_count; i++)
         check_same_item(&left->items[i], &right->items[i]);

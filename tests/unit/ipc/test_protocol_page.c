@@ -2,6 +2,7 @@
  * and what the decoders read from it is what the page says. */
 #include <criterion/criterion.h>
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,28 @@ Test(protocol_page, tokenizer_requests) {
     cr_assert_eq(request.items[0].ids[0], 101);
 }
 
+Test(protocol_page, language_requests) {
+    struct ferry_wire_request request = expect_request("request score", FERRY_OPERATION_SCORE);
+    cr_assert(request.windows && request.stride == 2 && request.top == 1);
+    request = expect_request("request next", FERRY_OPERATION_NEXT);
+    cr_assert_eq(request.top, 2);
+    request = expect_request("request generate", FERRY_OPERATION_GENERATE);
+    cr_assert(request.generation.stream && request.generation.logprobs);
+    cr_assert_eq(request.generation.max_new_tokens, 2);
+    request = expect_request("request generate-sampled", FERRY_OPERATION_GENERATE);
+    const struct ferry_wire_generation *generation = &request.generation;
+    cr_assert_eq(generation->min_new_tokens, 2);
+    cr_assert_eq(generation->choices, 2);
+    cr_assert_eq(generation->top_k, 40);
+    cr_assert(generation->temperature == 0.5F && generation->top_p == 0.875F);
+    cr_assert(generation->min_p == 0.0625F && generation->repetition_penalty == 1.25F);
+    cr_assert(generation->has_seed && generation->seed == 7);
+    cr_assert(generation->echo && generation->ignore_end && !generation->stream);
+    cr_assert_arr_eq(generation->stop[1].data, "END", 3);
+    cr_assert_eq(generation->stop_ids[0], 50256);
+    cr_assert(!request.skip_special_tokens && request.top == 1);
+}
+
 static struct ferry_wire_truth truth_of(const uint32_t *tokens, const uint8_t *truncated,
                                         uint32_t count, uint64_t padded_tokens) {
     return (struct ferry_wire_truth){.model = {"m", "0f", "torch", "f32", "cpu", false},
@@ -224,6 +247,72 @@ Test(protocol_page, tokenizer_replies) {
     cr_assert_eq(ferry_wire_reply_detokenize(&id, &truth, &text, &body), FERRY_OK);
     expect_shown("reply detokenize");
     cr_assert_arr_eq(read_shown().texts[0].data, "[CLS] hello", 11);
+}
+
+Test(protocol_page, score_and_next_replies) {
+    static const int32_t ids[] = {15496, 995}, top_ids[] = {0, 995}, next_ids[] = {11, 995};
+    static const float logprobs[] = {(float)NAN, -1.5F}, next_logprobs[] = {-0.5F, -1.5F};
+    static const struct ferry_view tokens[] = {{"Hello", 5}, {"\xc4\xa0world", 7}};
+    static const struct ferry_view next_tokens[] = {{",", 1}, {"\xc4\xa0world", 7}};
+    static const uint32_t counts[] = {2, 1};
+    static const uint8_t zero[] = {0};
+    struct ferry_wire_score score = {.ids = ids,
+                                     .logprobs = logprobs,
+                                     .tokens = tokens,
+                                     .top_ids = top_ids,
+                                     .top_logprobs = logprobs,
+                                     .count = 2,
+                                     .top = 1,
+                                     .scored = 1,
+                                     .logprob_sum = -1.5,
+                                     .perplexity = 4.5};
+    struct ferry_wire_truth truth = truth_of(counts, zero, 1, 0);
+    struct ferry_wire_id id = id_of("\x0b", 1);
+    cr_assert_eq(ferry_wire_reply_score(&id, &truth, &score, &body), FERRY_OK);
+    expect_shown("reply score");
+    cr_assert_eq(read_shown().scores[0].logprobs[1], -1.5F);
+    struct ferry_wire_next next = {next_ids, next_logprobs, next_tokens, 2};
+    truth = truth_of(counts + 1, zero, 1, 0);
+    id = id_of("\x0c", 1);
+    body.size = 0;
+    cr_assert_eq(ferry_wire_reply_next(&id, &truth, &next, &body), FERRY_OK);
+    expect_shown("reply next");
+    cr_assert_eq(read_shown().nexts[0].ids[0], 11);
+}
+
+Test(protocol_page, a_stream) {
+    static const int32_t ids[] = {11, 995};
+    static const float logprobs[] = {-0.5F, -1.5F};
+    static const uint32_t counts[] = {1};
+    static const uint8_t zero[] = {0};
+    struct ferry_wire_id id = id_of("\x0d", 1);
+    struct ferry_wire_part part = {
+        .piece = {.text = {",", 1}, .ids = ids, .logprobs = logprobs, .count = 1}};
+    cr_assert_eq(ferry_wire_part_encode(&id, &part, &body), FERRY_OK);
+    expect_shown("reply part");
+    cr_assert(read_shown().is_part && !read_shown().part.is_last);
+    part = (struct ferry_wire_part){.part = 1,
+                                    .piece = {.text = {" world", 6},
+                                              .ids = ids + 1,
+                                              .logprobs = logprobs + 1,
+                                              .count = 1,
+                                              .finish = FERRY_WIRE_FINISH_LENGTH},
+                                    .is_last = true};
+    body.size = 0;
+    cr_assert_eq(ferry_wire_part_encode(&id, &part, &body), FERRY_OK);
+    expect_shown("reply part-last");
+    cr_assert_eq(read_shown().part.piece.finish, FERRY_WIRE_FINISH_LENGTH);
+    struct ferry_wire_choice choice = {.text = {", world", 7},
+                                       .ids = ids,
+                                       .logprobs = logprobs,
+                                       .count = 2,
+                                       .finish = FERRY_WIRE_FINISH_LENGTH};
+    struct ferry_wire_choices choices = {&choice, 1, 7};
+    struct ferry_wire_truth truth = truth_of(counts, zero, 1, 0);
+    body.size = 0;
+    cr_assert_eq(ferry_wire_reply_generate(&id, &truth, &choices, &body), FERRY_OK);
+    expect_shown("reply generate");
+    cr_assert_eq(read_shown().choices.seed, 7);
 }
 
 /* Every status that can be on the wire is in the page's table of errors. */
