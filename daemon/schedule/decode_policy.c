@@ -262,6 +262,16 @@ static uint32_t room_for_prompts(const struct ferry_decode_policy *policy,
     return smaller(limits->step_tokens, whole);
 }
 
+/* The share grows by what is left of the step. */
+static void extend(struct ferry_decode_plan *plan, struct ferry_decode_share *share,
+                   uint32_t *left) {
+    uint32_t given = share->until - share->item->cached;
+    uint32_t more = smaller(*left, left_of(share->item) - given);
+    share->until += more;
+    plan->tokens += more;
+    *left -= more;
+}
+
 static void plan_prompts(struct ferry_decode_policy *policy, int64_t now,
                          struct ferry_decode_plan *plan) {
     struct order order = {.policy = policy, .plan = plan, .now = now};
@@ -276,12 +286,14 @@ static void plan_prompts(struct ferry_decode_policy *policy, int64_t now,
     struct ferry_decode_item *item;
     while (left > 0 && plan->count < policy->limits.max_sequences &&
            (item = first_of(&order)) != NULL) {
+        if (class_of(policy, item, now) > class_of(policy, oldest, now))
+            extend(plan, first, &left); /* bulk takes only what interactive leaves */
+        if (left == 0)
+            return;
         give(policy, plan, item, left);
         left -= plan->shares[plan->count - 1].until - item->cached;
     }
-    uint32_t more = smaller(left, left_of(oldest) - (first->until - oldest->cached));
-    first->until += more;
-    plan->tokens += more;
+    extend(plan, first, &left);
 }
 
 static void plan_cached(struct ferry_decode_policy *policy, int64_t now,

@@ -207,8 +207,6 @@ static void step(struct ferry_decode_worker *worker) {
         finish_share(worker, i);
     if (worker->run.device_lost || worker->run.failed_tokens > 0 || worker->run.failed > 0)
         report(worker);
-    worker->counters.now = ferry_decode_policy_count(worker->policy);
-    ferry_decode_queue_tell(worker->queue, &worker->counters);
 }
 
 static bool is_idle(const struct ferry_decode_worker *worker) {
@@ -225,6 +223,8 @@ static void *work(void *argument) {
         sweep(worker, news.closed);
         if (ferry_decode_policy_plan(worker->policy, worker->now, &worker->plan))
             step(worker);
+        worker->counters.now = ferry_decode_policy_count(worker->policy);
+        ferry_decode_queue_tell(worker->queue, &worker->counters);
         hand_over(worker);
     }
     sem_post(&worker->ended);
