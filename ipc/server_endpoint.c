@@ -262,6 +262,20 @@ void ferry_server_endpoint_reply(struct ferry_server_endpoint *endpoint,
     ferry_message_free(message);
 }
 
+enum ferry_send_result ferry_server_endpoint_send_part(struct ferry_server_endpoint *endpoint,
+                                                       struct ferry_message *message,
+                                                       struct ferry_buffer *body) {
+    if (endpoint->outbox.peers != NULL && ferry_outbox_has_peer(&endpoint->outbox, message->peer))
+        return FERRY_SEND_BLOCKED;
+    struct ferry_message *address = ferry_message_copy_address(message);
+    if (address == NULL)
+        return FERRY_SEND_BLOCKED;
+    enum ferry_send_result result = send_reply(endpoint, address, body);
+    endpoint->counters.sent += result == FERRY_SEND_DONE;
+    ferry_message_free(address);
+    return result;
+}
+
 /* ---- waiting ---- */
 
 /* Also makes libzmq take in what its thread has to say; ready_fd tells nothing new before that. */

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/status.h"
 #include "ipc/endpoint_counters.h"
+#include "ipc/outbox.h"
 
 struct ferry_server_endpoint;
 /* One received request: who sent it, and its body. One owner at a time. */
@@ -70,6 +71,13 @@ void ferry_message_free(struct ferry_message *message);
  * too slow is counted, never waited for. */
 void ferry_server_endpoint_reply(struct ferry_server_endpoint *endpoint,
                                  struct ferry_message *message, struct ferry_buffer *body);
+
+/* Sends body, a part of a stream, to the sender of message, which stays the caller's and open for
+ * more. Empties body only with FERRY_SEND_DONE. BLOCKED: its reader is slow, nothing was sent or
+ * kept; GONE: nobody is there any more. */
+enum ferry_send_result ferry_server_endpoint_send_part(struct ferry_server_endpoint *endpoint,
+                                                       struct ferry_message *message,
+                                                       struct ferry_buffer *body);
 
 void ferry_server_endpoint_counters(const struct ferry_server_endpoint *endpoint,
                                     struct ferry_server_counters *ret_counters);

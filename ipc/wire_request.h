@@ -84,6 +84,7 @@ struct ferry_wire_generation {
     float min_p;              /* 0 <= min_p <= 1; 0: off */
     float repetition_penalty; /* > 0; 1: off */
     uint64_t seed;
+    bool has_temperature;    /* asked for: a combined model has a default of its own */
     bool has_seed;           /* else the daemon draws one; the reply tells it */
     bool logprobs;           /* of each new token; with "top" also of its alternatives */
     bool echo;               /* text, ids and log-probabilities begin with the prompt's */

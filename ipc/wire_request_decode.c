@@ -222,6 +222,7 @@ static enum ferry_status read_plain_values(const struct located_values *located,
         if (status != FERRY_OK)
             return status;
     }
+    request->generation.has_temperature = is_seen(located, FERRY_KEY_TEMPERATURE);
     return check_combinations(located, request, error);
 }
 
@@ -302,12 +303,19 @@ static enum ferry_status read_request(const struct located_values *located,
     }
 }
 
+/* A prompt that was cut would be continued, or a text scored, that nobody sent. */
+static bool is_decoded(enum ferry_operation operation) {
+    return operation == FERRY_OPERATION_SCORE || operation == FERRY_OPERATION_NEXT ||
+           operation == FERRY_OPERATION_GENERATE;
+}
+
 void ferry_wire_request_init(struct ferry_wire_request *request, enum ferry_operation operation) {
     *request = (struct ferry_wire_request){
         .operation = operation,
         .normalize = -1,
         .add_special_tokens = true,
         .skip_special_tokens = true,
+        .truncate = is_decoded(operation) ? FERRY_WIRE_TRUNCATE_ERROR : FERRY_WIRE_TRUNCATE_RIGHT,
         .top = operation == FERRY_OPERATION_NEXT ? FERRY_WIRE_DEFAULT_TOP : 0,
         .generation = {.max_new_tokens = FERRY_WIRE_DEFAULT_NEW_TOKENS,
                        .choices = 1,

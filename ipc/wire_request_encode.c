@@ -15,6 +15,8 @@ static bool is_default(const struct ferry_wire_request *request,
                        const struct ferry_wire_key_row *row) {
     if (row->kind == FERRY_VALUE_SEED)
         return !request->generation.has_seed;
+    if (row == &ferry_wire_key_rows[FERRY_KEY_TEMPERATURE] && request->generation.has_temperature)
+        return false;
     return field_value(request, row) == field_value(defaults, row);
 }
 

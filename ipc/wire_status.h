@@ -18,7 +18,7 @@ struct ferry_wire_histogram {
 struct ferry_wire_status_model {
     const char *name;
     const char *digest; /* sha256 of model.pt, hexadecimal */
-    const char *task;   /* "embed" */
+    const char *task;   /* "embed", "score", "generate" */
     const char *engine, *precision, *device;
     const char *pooling; /* "mean", "cls", "last", "max", "none" */
     const char *proof;   /* one line for people: what may vary, worst golden error */
@@ -28,6 +28,11 @@ struct ferry_wire_status_model {
     uint32_t fixed_length; /* every sequence is padded to this; 0: to the longest of its batch */
     uint32_t fixed_batch;  /* every batch is filled up to this; 0: any number of sequences */
     uint32_t workers;
+    /* Of a model that continues texts; else 0. */
+    uint32_t decode_running, decode_waiting;            /* sequences, now */
+    uint32_t decode_blocks_used, decode_blocks;         /* of its cache, now and in all */
+    uint64_t decode_steps, decode_preempted;            /* ever; sequences sent back to wait */
+    uint64_t decode_computed_tokens, decode_new_tokens; /* ever */
     bool normalize;
     bool pads;                   /* false: runs packed, padding costs nothing */
     bool equal_lengths_only;     /* only sequences of one length share a batch */

@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "tokenizer/unicode_tables.h"
 #include "tokenizer/utf8_checked.h"
+
+enum { MOST_JOINED = 1024 };
 
 static void free_token(struct ferry_added_token *token) {
     free(token->content);
@@ -94,6 +97,54 @@ static enum ferry_status build_matcher(struct ferry_added_tokens *added, bool no
     enum ferry_status status = ferry_trie_build(&matcher->trie, keys, count, error);
     free(keys);
     return status;
+}
+
+/* Whether the end of one content is the begin of the other, or one holds the other. */
+static bool may_overlap(const struct ferry_added_token *one,
+                        const struct ferry_added_token *other) {
+    if (memmem(one->content, one->content_size, other->content, other->content_size) ||
+        memmem(other->content, other->content_size, one->content, one->content_size))
+        return true;
+    size_t shorter =
+        one->content_size < other->content_size ? one->content_size : other->content_size;
+    for (size_t size = 1; size < shorter; size++)
+        if (memcmp(one->content + one->content_size - size, other->content, size) == 0 ||
+            memcmp(other->content + other->content_size - size, one->content, size) == 0)
+            return true;
+    return false;
+}
+
+/* A normalised token that takes nothing with it and leaves its neighbours alone. */
+static bool is_simple(const struct ferry_added_token *token) {
+    if (token->single_word || token->left_strip || token->right_strip)
+        return false;
+    uint32_t character = 0;
+    for (size_t at = 0; at < token->content_size;) {
+        at += ferry_utf8_decode(token->content + at, &character);
+        if (ferry_unicode_lookup(character) & FERRY_UNICODE_WHITESPACE)
+            return false;
+    }
+    return true;
+}
+
+void ferry_added_tokens_join(struct ferry_added_tokens *added) {
+    size_t raw = 0;
+    if (added->count > MOST_JOINED)
+        return; /* comparing all with all would take long */
+    for (size_t at = 0; at < added->count; at++)
+        raw += !added->tokens[at].normalized;
+    for (size_t at = 0; raw > 0 && at < added->count; at++) {
+        const struct ferry_added_token *token = &added->tokens[at];
+        if (!token->normalized)
+            continue;
+        if (!is_simple(token))
+            return;
+        for (size_t other = 0; other < added->count; other++)
+            if (!added->tokens[other].normalized && may_overlap(token, &added->tokens[other]))
+                return;
+    }
+    for (size_t at = 0; at < added->count; at++)
+        added->tokens[at].normalized = false;
 }
 
 enum ferry_status ferry_added_tokens_finish(struct ferry_added_tokens *added,

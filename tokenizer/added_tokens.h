@@ -51,6 +51,9 @@ struct ferry_added_match {
 FERRY_MUST_CHECK enum ferry_status ferry_added_tokens_put(struct ferry_added_tokens *added,
                                                           const struct ferry_added_token *token,
                                                           struct ferry_error *error);
+/* Where nothing is normalised, looking for both kinds in one pass is faster, and the same where no
+ * token of one kind can touch one of the other: makes all of them raw then. */
+void ferry_added_tokens_join(struct ferry_added_tokens *added);
 /* After the last put, once the patterns are there. */
 FERRY_MUST_CHECK enum ferry_status ferry_added_tokens_finish(struct ferry_added_tokens *added,
                                                              struct ferry_error *error);

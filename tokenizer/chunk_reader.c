@@ -2,18 +2,13 @@
  * up in the word cache some chunks after their place in it was asked for, and only what is not
  * there is read character by character. White space of ASCII is a hard boundary, so that the ids of
  * a chunk depend on its bytes alone. */
+#include "tokenizer/cached_chunk.h"
 #include "tokenizer/text_reader.h"
 #include "tokenizer/whitespace_scan.h"
 
 enum {
     BATCH = 64,           /* chunks that are prepared before the first is looked up */
     CHUNKS_OF_BLOCK = 33, /* at most: 32 that begin in it, one that began before */
-    KEY_BYTES = 16,
-};
-
-struct chunk {
-    uint32_t begin, size;
-    struct ferry_cache_key key;
 };
 
 /* Goes over [at, end) block by block. */
@@ -42,31 +37,13 @@ static inline uint64_t scan_block(const struct chunk_scanner *scanner) {
     return ferry_scan_whitespace(padded);
 }
 
-/* Makes the key of a chunk and asks for the cache line where it may be. */
-static inline void prepare(const struct chunk_scanner *scanner, struct chunk *chunk, size_t begin,
-                           size_t end) {
-    size_t size = end - begin;
-    const char *bytes = scanner->text + begin;
-    char padded[KEY_BYTES] = {0};
-    chunk->begin = (uint32_t)begin;
-    chunk->size = (uint32_t)size;
-    if (size > FERRY_CACHE_SHORT_BYTES) {
-        if (size > FERRY_CACHE_LONG_BYTES)
-            return;
-        chunk->key.hash = ferry_cache_long_hash(bytes, size);
-        __builtin_prefetch(ferry_cache_index_bucket(scanner->cache, chunk->key.hash));
-        return;
-    }
-    if (scanner->text_size - begin < KEY_BYTES) {
-        memcpy(padded, bytes, size);
-        bytes = padded;
-    }
-    chunk->key = ferry_cache_short_key(bytes, size);
-    __builtin_prefetch(ferry_cache_home(scanner->cache, chunk->key.hash));
+static inline void prepare(const struct chunk_scanner *scanner, struct ferry_chunk *chunk,
+                           size_t begin, size_t end) {
+    ferry_chunk_prepare(scanner->cache, scanner->text, scanner->text_size, chunk, begin, end);
 }
 
 /* Adds the chunks that end in the next block; returns how many there are then. */
-static inline size_t scan_chunks(struct chunk_scanner *scanner, struct chunk *chunks,
+static inline size_t scan_chunks(struct chunk_scanner *scanner, struct ferry_chunk *chunks,
                                  size_t count) {
     uint64_t space = scan_block(scanner);
     uint64_t after_space = space << 1 | !scanner->is_open;
@@ -90,7 +67,7 @@ static inline size_t scan_chunks(struct chunk_scanner *scanner, struct chunk *ch
     return count;
 }
 
-static enum ferry_status read_chunk(struct text_reader *reader, const struct chunk *chunk) {
+static enum ferry_status read_chunk(struct text_reader *reader, const struct ferry_chunk *chunk) {
     size_t at = chunk->begin, end = at + chunk->size, before = reader->run->count;
     enum ferry_status status = ferry_read_words(reader, &at, end);
     if (status == FERRY_OK && !ferry_reader_is_done(reader))
@@ -102,46 +79,14 @@ static enum ferry_status read_chunk(struct text_reader *reader, const struct chu
     return status;
 }
 
-static bool append_long(struct text_reader *reader, const struct chunk *chunk) {
-    struct ferry_token_run *run = reader->run;
-    if (chunk->size > FERRY_CACHE_LONG_BYTES)
-        return false;
-    const struct ferry_long_entry *found = ferry_cache_find_long(
-        &reader->session->cache, chunk->key.hash, reader->text + chunk->begin, chunk->size);
-    if (!found)
-        return false;
-    memcpy(run->ids + run->count, found->ids, found->count * sizeof *found->ids);
-    run->count += found->count;
-    return true;
-}
-
-/* Appends the ids of a chunk that is in the cache; there is room for them. */
-static inline bool append_cached(struct text_reader *reader, const struct chunk *chunk) {
-    if (chunk->size > FERRY_CACHE_SHORT_BYTES)
-        return append_long(reader, chunk);
-    const struct ferry_short_entry *found =
-        ferry_cache_find_short(&reader->session->cache, &chunk->key);
-    if (!found)
-        return false;
-    struct ferry_token_run *run = reader->run;
-    int32_t *target = run->ids + run->count;
-    uint32_t first = (uint32_t)found->ids[0], count = first >> FERRY_CACHE_COUNT_SHIFT;
-    if (count == FERRY_CACHE_IS_LONG)
-        return append_long(reader, chunk);
-    memcpy(target, found->ids, sizeof found->ids);
-    target[0] = (int32_t)(first & ((1U << FERRY_CACHE_COUNT_SHIFT) - 1));
-    run->count += count;
-    return true;
-}
-
-static enum ferry_status consume(struct text_reader *reader, const struct chunk *chunks,
+static enum ferry_status consume(struct text_reader *reader, const struct ferry_chunk *chunks,
                                  size_t count) {
     struct ferry_token_run *run = reader->run;
     for (size_t at = 0; at < count; at++) {
         if (run->capacity - run->count < FERRY_CACHE_LONG_IDS + 1 &&
             !ferry_token_run_reserve(run, FERRY_CACHE_LONG_IDS + 1))
             return ferry_reader_fail_memory(reader);
-        if (append_cached(reader, &chunks[at])) {
+        if (ferry_chunk_append(&reader->session->cache, reader->text, &chunks[at], run)) {
             reader->furthest = chunks[at].begin + chunks[at].size;
         } else {
             enum ferry_status status = read_chunk(reader, &chunks[at]);
@@ -157,7 +102,7 @@ static enum ferry_status consume(struct text_reader *reader, const struct chunk 
 enum ferry_status ferry_read_chunks(struct text_reader *reader, size_t *at, size_t end) {
     struct chunk_scanner scanner = {
         &reader->session->cache, reader->text, reader->size, *at, end, *at, false};
-    struct chunk chunks[BATCH + CHUNKS_OF_BLOCK];
+    struct ferry_chunk chunks[BATCH + CHUNKS_OF_BLOCK];
     enum ferry_status status = FERRY_OK;
     while (scanner.at < end && status == FERRY_OK && !ferry_reader_is_done(reader)) {
         /* Most chunks are one token or more: preparing more than the limit takes is lost. */

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/status.h"
 
 #ifdef __cplusplus
@@ -56,7 +57,7 @@ ferry_tokenizer_load_files(const struct ferry_tokenizer_file *files, size_t coun
                            struct ferry_tokenizer **ret_tokenizer, struct ferry_error *error);
 void ferry_tokenizer_free(struct ferry_tokenizer *tokenizer);
 
-/* "wordpiece". */
+/* "wordpiece" or "byte_level_bpe". */
 const char *ferry_tokenizer_kind(const struct ferry_tokenizer *tokenizer);
 /* One more than the highest id, added tokens included. */
 int32_t ferry_tokenizer_id_bound(const struct ferry_tokenizer *tokenizer);
@@ -150,6 +151,31 @@ FERRY_MUST_CHECK enum ferry_status ferry_tokenizer_decode(struct ferry_tokenizer
                                                           bool skip_special_tokens,
                                                           const char **ret_text, size_t *ret_size,
                                                           struct ferry_error *error);
+
+/* Decoding token by token: what was written never changes afterwards, and never ends within a
+ * character. The texts of all pushes and of the end, joined, equal ferry_tokenizer_decode of all
+ * ids. Copyable; owns nothing; the tokenizer must outlive it. */
+struct ferry_text_stream {
+    const struct ferry_tokenizer *tokenizer;
+    bool skip_special_tokens;
+    uint8_t pending[4]; /* the beginning of a character that is not complete */
+    uint32_t pending_size;
+};
+
+/* Errors: UNSUPPORTED (a WordPiece tokenizer). */
+FERRY_MUST_CHECK enum ferry_status ferry_text_stream_begin(struct ferry_text_stream *stream,
+                                                           const struct ferry_tokenizer *tokenizer,
+                                                           bool skip_special_tokens,
+                                                           struct ferry_error *error);
+/* Appends the characters that are complete now. Errors: INVALID_INPUT (an id that does not exist),
+ * TOO_LARGE (the buffer's maximum), OUT_OF_MEMORY; the stream stays as it was. */
+FERRY_MUST_CHECK enum ferry_status ferry_text_stream_push(struct ferry_text_stream *stream,
+                                                          int32_t id, struct ferry_buffer *text,
+                                                          struct ferry_error *error);
+/* What is unfinished becomes U+FFFD, as in decode. Errors: TOO_LARGE, OUT_OF_MEMORY. */
+FERRY_MUST_CHECK enum ferry_status ferry_text_stream_end(struct ferry_text_stream *stream,
+                                                         struct ferry_buffer *text,
+                                                         struct ferry_error *error);
 
 #pragma GCC visibility pop
 

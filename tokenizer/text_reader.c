@@ -109,6 +109,8 @@ static enum ferry_status read_piece_exact(struct text_reader *reader, size_t beg
 }
 
 static enum ferry_status read_piece(struct text_reader *reader, size_t begin) {
+    if (reader->tokenizer->kind == FERRY_MODEL_BPE)
+        return ferry_read_pretokens(reader, begin);
     ferry_normalizer_begin(&reader->session->normalizer);
     if (reader->tokenizer->added.normalized.first_byte_count > 0)
         return ferry_read_normalized_piece(reader, begin);

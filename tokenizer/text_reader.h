@@ -2,7 +2,8 @@
  * - text_reader.c finds the added tokens and hands on the pieces between them;
  * - chunk_reader.c, the fast way, looks up white-space separated chunks in the word cache;
  * - word_reader.c reads characters through the table of characters;
- * - character_reader.c, the exact way, keeps track of where each character came from. */
+ * - character_reader.c, the exact way, keeps track of where each character came from;
+ * - pretoken_reader.c reads for byte-level tokenizers. */
 #ifndef FERRY_TEXT_READER_H
 #define FERRY_TEXT_READER_H
 
@@ -55,5 +56,8 @@ FERRY_MUST_CHECK enum ferry_status ferry_finish_words(struct text_reader *reader
 /* A whole piece, for tokenizers with added tokens that are looked for in the normalised text. */
 FERRY_MUST_CHECK enum ferry_status ferry_read_normalized_piece(struct text_reader *reader,
                                                                size_t begin);
+
+/* A piece of text of a byte-level tokenizer. */
+FERRY_MUST_CHECK enum ferry_status ferry_read_pretokens(struct text_reader *reader, size_t begin);
 
 #endif

@@ -1,4 +1,5 @@
-/* From ids back to text, as the reference's decode() with its WordPiece decoder. */
+/* From ids back to text, as the reference's decode() with its WordPiece decoder, with its ByteLevel
+ * decoder, or with none. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,15 +37,8 @@ static size_t clean_up(char *text, size_t size) {
     return size;
 }
 
-static bool reserve(struct ferry_tokenizer_session *session, size_t wanted) {
-    if (wanted <= session->decoded_capacity)
-        return true;
-    char *decoded = realloc(session->decoded, wanted * 2);
-    if (!decoded)
-        return false;
-    session->decoded = decoded;
-    session->decoded_capacity = wanted * 2;
-    return true;
+static enum ferry_status fail_memory(struct ferry_error *error) {
+    return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the decoded text");
 }
 
 /* Appends a token at `at` and returns the new end. */
@@ -65,28 +59,52 @@ static size_t put_token(const struct ferry_wordpiece_decoder *decoder, char *tar
     return at;
 }
 
+static enum ferry_status decode_words(struct ferry_tokenizer_session *session, const int32_t *ids,
+                                      size_t count, bool skip_special_tokens,
+                                      struct ferry_error *error) {
+    const struct ferry_tokenizer *tokenizer = session->tokenizer;
+    struct ferry_buffer *text = &session->decoded;
+    bool is_first = true;
+    for (size_t at = 0; at < count; at++) {
+        const struct ferry_token_text *token = &tokenizer->texts[ids[at]];
+        if (skip_special_tokens && token->is_special)
+            continue;
+        if (ferry_buffer_reserve(text, token->size + 1) != FERRY_OK)
+            return fail_memory(error);
+        text->size =
+            put_token(&tokenizer->decoder, (char *)text->data, text->size, token, is_first);
+        is_first = false;
+    }
+    return FERRY_OK;
+}
+
+static enum ferry_status decode_bytes(struct ferry_tokenizer_session *session, const int32_t *ids,
+                                      size_t count, bool skip_special_tokens,
+                                      struct ferry_error *error) {
+    struct ferry_text_stream stream;
+    enum ferry_status status =
+        ferry_text_stream_begin(&stream, session->tokenizer, skip_special_tokens, error);
+    for (size_t at = 0; at < count && status == FERRY_OK; at++)
+        status = ferry_text_stream_push(&stream, ids[at], &session->decoded, error);
+    return status == FERRY_OK ? ferry_text_stream_end(&stream, &session->decoded, error) : status;
+}
+
 enum ferry_status ferry_tokenizer_decode(struct ferry_tokenizer_session *session,
                                          const int32_t *ids, size_t count, bool skip_special_tokens,
                                          const char **ret_text, size_t *ret_size,
                                          struct ferry_error *error) {
     const struct ferry_tokenizer *tokenizer = session->tokenizer;
-    size_t size = 0;
-    bool is_first = true;
-    for (size_t at = 0; at < count; at++) {
+    for (size_t at = 0; at < count; at++)
         if (ids[at] < 0 || ids[at] >= tokenizer->id_bound || !tokenizer->texts[ids[at]].bytes)
             return ferry_fail(error, FERRY_INVALID_INPUT, "no token has the id %d (position %zu)",
                               ids[at], at);
-        const struct ferry_token_text *token = &tokenizer->texts[ids[at]];
-        if (skip_special_tokens && token->is_special)
-            continue;
-        if (!reserve(session, size + token->size + 1))
-            return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the decoded text");
-        size = put_token(&tokenizer->decoder, session->decoded, size, token, is_first);
-        is_first = false;
-    }
-    if (!reserve(session, 1))
-        return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the decoded text");
-    *ret_text = session->decoded;
-    *ret_size = size;
-    return FERRY_OK;
+    session->decoded.size = 0;
+    if (ferry_buffer_reserve(&session->decoded, 1) != FERRY_OK) /* never NULL */
+        return fail_memory(error);
+    enum ferry_status status = tokenizer->has_byte_decoder
+                                   ? decode_bytes(session, ids, count, skip_special_tokens, error)
+                                   : decode_words(session, ids, count, skip_special_tokens, error);
+    *ret_text = (const char *)session->decoded.data;
+    *ret_size = session->decoded.size;
+    return status;
 }

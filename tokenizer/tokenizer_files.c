@@ -1,4 +1,5 @@
 /* Loading from disk: the only place where the tokenizer touches a file. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,10 +8,13 @@
 
 #include "tokenizer/ferry_tokenizer.h"
 
-enum { FILE_BYTES_LIMIT = 1 << 28, FILES = 3 };
+enum { FILE_BYTES_LIMIT = 1 << 28, FILES = 8 };
 
-static const char *const file_names[FILES] = {"tokenizer.json", "vocab.txt",
-                                              "tokenizer_config.json"};
+/* In the order in which they are preferred. */
+enum { JSON, WORDS, VOCABULARY, RANKS, CONFIG, FIRST_BESIDE = CONFIG };
+static const char *const file_names[FILES] = {
+    "tokenizer.json",        "vocab.txt",  "vocab.json",        ".tiktoken",
+    "tokenizer_config.json", "merges.txt", "added_tokens.json", "special_tokens_map.json"};
 
 /* Reads the rest of a stream into *ret_bytes, owned by the caller. */
 static enum ferry_status read_stream(FILE *stream, char **ret_bytes, size_t *ret_size,
@@ -57,30 +61,75 @@ static char *join_path(const char *directory, size_t directory_size, const char 
     return path;
 }
 
-/* Which of the three files to read, and from where. */
+/* Which files to read, and from where. */
 struct file_choice {
     char *paths[FILES]; /* owned; NULL: not wanted */
     char *bytes[FILES]; /* owned */
     size_t sizes[FILES];
 };
 
-/* A directory has all three; a file stands for itself, with its configuration beside it. */
+static const char *name_in(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool ends_with(const char *text, const char *ending) {
+    size_t size = strlen(text), ending_size = strlen(ending);
+    return size >= ending_size && strcmp(text + size - ending_size, ending) == 0;
+}
+
+/* A rank file has a name of its own; of several the first by name. NULL when there is none. */
+static char *find_rank_file(const char *directory) {
+    char *found = NULL;
+    DIR *listing = opendir(directory);
+    for (struct dirent *entry = listing ? readdir(listing) : NULL; entry;
+         entry = readdir(listing)) {
+        if (!ends_with(entry->d_name, file_names[RANKS]))
+            continue;
+        char *path = join_path(directory, strlen(directory), entry->d_name);
+        bool is_first = path && (!found || strcmp(path, found) < 0);
+        free(is_first ? found : path);
+        found = is_first ? path : found;
+    }
+    if (listing)
+        closedir(listing);
+    return found;
+}
+
+/* A directory has all of them; a file stands for itself, with what belongs to it beside it. */
 static bool choose_files(const char *path, bool is_directory, struct file_choice *choice) {
-    size_t size = strlen(path);
+    const char *name = name_in(path);
+    size_t directory_size = is_directory ? strlen(path) : (size_t)(name - path);
+    const char *directory = directory_size > 0 ? path : ".";
+    bool has_memory = true;
+    for (size_t at = is_directory ? 0 : FIRST_BESIDE; at < FILES; at++) {
+        if (at == RANKS)
+            continue;
+        choice->paths[at] =
+            join_path(directory, directory_size > 0 ? directory_size : 1, file_names[at]);
+        has_memory = has_memory && choice->paths[at];
+    }
     if (is_directory) {
-        bool has_memory = true;
-        for (size_t at = 0; at < FILES; at++) {
-            choice->paths[at] = join_path(path, size, file_names[at]);
-            has_memory = has_memory && choice->paths[at];
-        }
+        choice->paths[RANKS] = find_rank_file(path);
         return has_memory;
     }
-    bool is_json = size >= 5 && strcmp(path + size - 5, ".json") == 0;
-    choice->paths[is_json ? 0 : 1] = strdup(path);
-    const char *slash = strrchr(path, '/');
-    choice->paths[2] =
-        join_path(slash ? path : ".", slash ? (size_t)(slash - path) : 1, file_names[2]);
-    return choice->paths[is_json ? 0 : 1] && choice->paths[2];
+    size_t kind = WORDS;
+    if (ends_with(name, file_names[RANKS]))
+        kind = RANKS;
+    else if (strcmp(name, file_names[VOCABULARY]) == 0)
+        kind = VOCABULARY;
+    else if (ends_with(name, ".json"))
+        kind = JSON;
+    choice->paths[kind] = strdup(path);
+    return has_memory && choice->paths[kind];
+}
+
+/* A vocabulary of another kind that is not needed is not read. */
+static bool is_needed(const struct file_choice *choice, size_t file) {
+    for (size_t at = 0; at < file && file < FIRST_BESIDE; at++)
+        if (choice->bytes[at])
+            return false;
+    return choice->paths[file] != NULL;
 }
 
 static enum ferry_status load_choice(struct file_choice *choice,
@@ -90,15 +139,16 @@ static enum ferry_status load_choice(struct file_choice *choice,
     struct ferry_tokenizer_file files[FILES];
     size_t count = 0;
     for (size_t at = 0; at < FILES; at++) {
-        if (!choice->paths[at] || (at == 1 && choice->bytes[0]))
+        if (!is_needed(choice, at))
             continue;
         enum ferry_status status =
             read_file(choice->paths[at], &choice->bytes[at], &choice->sizes[at], error);
         if (status != FERRY_OK)
             return status;
+        const char *name = at == RANKS ? name_in(choice->paths[at]) : file_names[at];
         if (choice->bytes[at])
             files[count++] =
-                (struct ferry_tokenizer_file){file_names[at], choice->bytes[at], choice->sizes[at]};
+                (struct ferry_tokenizer_file){name, choice->bytes[at], choice->sizes[at]};
     }
     return ferry_tokenizer_load_files(files, count, overrides, ret_tokenizer, error);
 }

@@ -63,7 +63,7 @@ enum ferry_status ferry_tokenizer_add_token(struct ferry_tokenizer *tokenizer,
     char *pattern = NULL;
     token.pattern = token.content;
     token.pattern_size = token.content_size;
-    if (token.normalized) {
+    if (token.normalized && tokenizer->kind == FERRY_MODEL_WORDPIECE) {
         pattern =
             normalize_content(tokenizer, token.content, token.content_size, &token.pattern_size);
         if (!pattern)
@@ -91,6 +91,20 @@ enum ferry_status ferry_template_add(struct ferry_template *template,
     return FERRY_OK;
 }
 
+/* A pair takes all pieces, a single text the first three. */
+static enum ferry_status set_template(struct ferry_tokenizer *tokenizer,
+                                      const struct ferry_template_piece *pieces, size_t count,
+                                      struct ferry_error *error) {
+    enum ferry_status status = FERRY_OK;
+    for (size_t at = 0; at < count && status == FERRY_OK; at++) {
+        if (at < 3)
+            status = ferry_template_add(&tokenizer->single, pieces[at], error);
+        if (status == FERRY_OK)
+            status = ferry_template_add(&tokenizer->pair, pieces[at], error);
+    }
+    return status;
+}
+
 enum ferry_status ferry_template_set_bert(struct ferry_tokenizer *tokenizer, int32_t first_id,
                                           int32_t separator_id, struct ferry_error *error) {
     const struct ferry_template_piece pieces[] = {
@@ -98,14 +112,31 @@ enum ferry_status ferry_template_set_bert(struct ferry_tokenizer *tokenizer, int
         {FERRY_TEMPLATE_SPECIAL, separator_id, 0}, {FERRY_TEMPLATE_SECOND, 0, 1},
         {FERRY_TEMPLATE_SPECIAL, separator_id, 1},
     };
-    enum ferry_status status = FERRY_OK;
-    for (size_t at = 0; at < 5 && status == FERRY_OK; at++) {
-        if (at < 3)
-            status = ferry_template_add(&tokenizer->single, pieces[at], error);
-        if (status == FERRY_OK)
-            status = ferry_template_add(&tokenizer->pair, pieces[at], error);
-    }
-    return status;
+    return set_template(tokenizer, pieces, sizeof pieces / sizeof *pieces, error);
+}
+
+enum ferry_status ferry_template_set_roberta(struct ferry_tokenizer *tokenizer, int32_t first_id,
+                                             int32_t separator_id, struct ferry_error *error) {
+    const struct ferry_template_piece pieces[] = {
+        {FERRY_TEMPLATE_SPECIAL, first_id, 0},
+        {FERRY_TEMPLATE_FIRST, 0, 0},
+        {FERRY_TEMPLATE_SPECIAL, separator_id, 0},
+        {FERRY_TEMPLATE_SPECIAL, separator_id, 0},
+        {FERRY_TEMPLATE_SECOND, 0, 0},
+        {FERRY_TEMPLATE_SPECIAL, separator_id, 0},
+    };
+    tokenizer->overflow_has_template_types = true;
+    return set_template(tokenizer, pieces, sizeof pieces / sizeof *pieces, error);
+}
+
+enum ferry_status ferry_template_set_plain(struct ferry_tokenizer *tokenizer,
+                                           struct ferry_error *error) {
+    const struct ferry_template_piece first = {FERRY_TEMPLATE_FIRST, 0, 0};
+    const struct ferry_template_piece second = {FERRY_TEMPLATE_SECOND, 0, 1};
+    enum ferry_status status = ferry_template_add(&tokenizer->single, first, error);
+    if (status == FERRY_OK)
+        status = ferry_template_add(&tokenizer->pair, first, error);
+    return status == FERRY_OK ? ferry_template_add(&tokenizer->pair, second, error) : status;
 }
 
 static void set_text(struct ferry_tokenizer *tokenizer, int32_t id, const char *bytes,
@@ -137,15 +168,20 @@ static enum ferry_status build_texts(struct ferry_tokenizer *tokenizer, struct f
     return FERRY_OK;
 }
 
-/* What is the same for both file formats. */
+/* What is the same for all file formats. */
 static enum ferry_status finish(struct ferry_tokenizer *tokenizer, struct ferry_error *error) {
     if (tokenizer->vocabulary.count == 0)
         return ferry_fail(error, FERRY_BAD_DATA, "the vocabulary is empty");
+    bool is_byte_level = tokenizer->kind == FERRY_MODEL_BPE;
+    if (is_byte_level)
+        ferry_added_tokens_join(&tokenizer->added);
     enum ferry_status status = ferry_added_tokens_finish(&tokenizer->added, error);
-    if (status == FERRY_OK)
+    if (status == FERRY_OK && !is_byte_level)
         status =
             ferry_character_table_create(&tokenizer->normalizer, &tokenizer->characters, error);
-    return status == FERRY_OK ? build_texts(tokenizer, error) : status;
+    if (status == FERRY_OK)
+        status = build_texts(tokenizer, error);
+    return status == FERRY_OK && is_byte_level ? ferry_byte_level_finish(tokenizer, error) : status;
 }
 
 static const struct ferry_tokenizer_file *find_file(const struct ferry_tokenizer_file *files,
@@ -156,22 +192,46 @@ static const struct ferry_tokenizer_file *find_file(const struct ferry_tokenizer
     return NULL;
 }
 
+/* The first file whose name ends in ".tiktoken". */
+static const struct ferry_tokenizer_file *find_rank_file(const struct ferry_tokenizer_file *files,
+                                                         size_t count) {
+    static const char ending[] = ".tiktoken";
+    for (size_t at = 0; at < count; at++) {
+        size_t size = strlen(files[at].name);
+        if (size >= strlen(ending) && strcmp(files[at].name + size - strlen(ending), ending) == 0)
+            return &files[at];
+    }
+    return NULL;
+}
+
 static enum ferry_status read_files(struct ferry_tokenizer *tokenizer,
                                     const struct ferry_tokenizer_file *files, size_t count,
                                     const struct ferry_tokenizer_overrides *overrides,
                                     struct ferry_error *error) {
-    const struct ferry_tokenizer_file *file = find_file(files, count, "tokenizer.json");
     const struct ferry_tokenizer_file *config = find_file(files, count, "tokenizer_config.json");
+    const struct ferry_bpe_files bpe = {
+        .vocabulary = find_file(files, count, "vocab.json"),
+        .merges = find_file(files, count, "merges.txt"),
+        .config = config,
+        .added_tokens = find_file(files, count, "added_tokens.json"),
+        .special_tokens = find_file(files, count, "special_tokens_map.json"),
+    };
+    const struct ferry_tokenizer_file *file = NULL;
     enum ferry_status status = FERRY_OK;
-    if (file) {
+    if ((file = find_file(files, count, "tokenizer.json"))) {
         status = ferry_tokenizer_read_json(tokenizer, file->bytes, file->size, overrides, error);
-    } else {
-        file = find_file(files, count, "vocab.txt");
-        if (!file)
-            return ferry_fail(error, FERRY_NO_INPUT, "neither tokenizer.json nor vocab.txt");
+    } else if ((file = find_file(files, count, "vocab.txt"))) {
         status = ferry_tokenizer_read_vocabulary(tokenizer, file->bytes, file->size,
                                                  config ? config->bytes : NULL,
                                                  config ? config->size : 0, overrides, error);
+    } else if ((file = bpe.vocabulary) && bpe.merges) {
+        status = ferry_tokenizer_read_merges(tokenizer, &bpe, error);
+    } else if ((file = find_rank_file(files, count))) {
+        status = ferry_tokenizer_read_ranks(tokenizer, file->bytes, file->size, error);
+    } else {
+        return ferry_fail(error, FERRY_NO_INPUT,
+                          "neither tokenizer.json, vocab.txt, vocab.json with merges.txt nor a "
+                          ".tiktoken file");
     }
     if (status == FERRY_OK)
         status = finish(tokenizer, error);
@@ -202,6 +262,10 @@ void ferry_tokenizer_free(struct ferry_tokenizer *tokenizer) {
     ferry_wordpiece_free(&tokenizer->wordpiece);
     ferry_added_tokens_free(&tokenizer->added);
     free(tokenizer->decoder.prefix);
+    ferry_bpe_free(&tokenizer->bpe);
+    free(tokenizer->spaces);
+    free(tokenizer->decoded_bytes);
+    free(tokenizer->decoded_offsets);
     free(tokenizer->texts);
     free(tokenizer->characters);
     free(tokenizer);

@@ -8,6 +8,7 @@
 
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/bert_normalizer.h"
+#include "tokenizer/bpe.h"
 #include "tokenizer/character_table.h"
 #include "tokenizer/ferry_tokenizer.h"
 #include "tokenizer/vocabulary.h"
@@ -30,6 +31,13 @@ struct ferry_template {
     uint32_t added; /* special tokens among the pieces */
 };
 
+enum ferry_model_kind { FERRY_MODEL_WORDPIECE, FERRY_MODEL_BPE };
+
+/* How many spaces a token's text begins and ends with. */
+struct ferry_token_spaces {
+    uint32_t leading, trailing; /* in characters */
+};
+
 struct ferry_wordpiece_decoder {
     bool is_present; /* without one, tokens are joined by spaces */
     bool cleanup;
@@ -44,14 +52,29 @@ struct ferry_token_text {
     bool is_special;
 };
 
+/* Only what belongs to the tokenizer's kind is filled. */
 struct ferry_tokenizer {
-    struct ferry_bert_options normalizer;
-    struct ferry_character_table *characters; /* owned */
+    enum ferry_model_kind kind;
     struct ferry_vocabulary vocabulary;
-    struct ferry_wordpiece wordpiece;
     struct ferry_added_tokens added;
     struct ferry_template single, pair;
+    bool overflow_has_template_types; /* RoBERTa: windows that overflowed have the template's types
+                                       */
+
+    struct ferry_bert_options normalizer;     /* WordPiece, with the three below */
+    struct ferry_character_table *characters; /* owned */
+    struct ferry_wordpiece wordpiece;
     struct ferry_wordpiece_decoder decoder;
+
+    struct ferry_bpe bpe;
+    bool add_prefix_space;             /* before each stretch of text that begins with none */
+    bool has_byte_decoder;             /* without one, tokens are joined by spaces */
+    bool trims_offsets;                /* spaces of a token are not in its offsets */
+    bool trims_as_if_prefixed;         /* but for one that add_prefix_space may have put there */
+    struct ferry_token_spaces *spaces; /* owned, id_bound entries; NULL without trims_offsets */
+    char *decoded_bytes;     /* owned: what decode writes for each id, one after another */
+    size_t *decoded_offsets; /* owned, id_bound + 1 entries */
+
     struct ferry_token_text *texts; /* owned, id_bound entries */
     int32_t id_bound;
     int32_t pad_id;
@@ -70,6 +93,22 @@ ferry_tokenizer_read_vocabulary(struct ferry_tokenizer *tokenizer, const char *b
                                 const struct ferry_tokenizer_overrides *overrides,
                                 struct ferry_error *error);
 
+/* vocab.json with merges.txt; the other files may be there (config, added, map: NULL when not). */
+struct ferry_bpe_files {
+    const struct ferry_tokenizer_file *vocabulary, *merges, *config, *added_tokens, *special_tokens;
+};
+FERRY_MUST_CHECK enum ferry_status ferry_tokenizer_read_merges(struct ferry_tokenizer *tokenizer,
+                                                               const struct ferry_bpe_files *files,
+                                                               struct ferry_error *error);
+/* A rank file: a token in base64 and its rank in each line. */
+FERRY_MUST_CHECK enum ferry_status ferry_tokenizer_read_ranks(struct ferry_tokenizer *tokenizer,
+                                                              const char *bytes, size_t size,
+                                                              struct ferry_error *error);
+
+/* What finish does for byte-level tokenizers, once every text is known: trimming and decoding. */
+FERRY_MUST_CHECK enum ferry_status ferry_byte_level_finish(struct ferry_tokenizer *tokenizer,
+                                                           struct ferry_error *error);
+
 /* Applies what is set in overrides (may be NULL). */
 void ferry_bert_options_override(struct ferry_bert_options *options,
                                  const struct ferry_tokenizer_overrides *overrides);
@@ -85,9 +124,17 @@ int32_t ferry_tokenizer_find_id(const struct ferry_tokenizer *tokenizer, const c
 FERRY_MUST_CHECK enum ferry_status ferry_template_add(struct ferry_template *template,
                                                       struct ferry_template_piece piece,
                                                       struct ferry_error *error);
+/* Nothing around the texts. */
+FERRY_MUST_CHECK enum ferry_status ferry_template_set_plain(struct ferry_tokenizer *tokenizer,
+                                                            struct ferry_error *error);
 /* The template of BERT: first token, text, second token, and for pairs text, second token. */
 FERRY_MUST_CHECK enum ferry_status ferry_template_set_bert(struct ferry_tokenizer *tokenizer,
                                                            int32_t first_id, int32_t separator_id,
                                                            struct ferry_error *error);
+/* The template of RoBERTa: two separators between the texts of a pair, all types 0. */
+FERRY_MUST_CHECK enum ferry_status ferry_template_set_roberta(struct ferry_tokenizer *tokenizer,
+                                                              int32_t first_id,
+                                                              int32_t separator_id,
+                                                              struct ferry_error *error);
 
 #endif

@@ -2,8 +2,7 @@
 #include "tokenizer/tokenizer_model.h"
 
 const char *ferry_tokenizer_kind(const struct ferry_tokenizer *tokenizer) {
-    (void)tokenizer; /* the only kind so far */
-    return "wordpiece";
+    return tokenizer->kind == FERRY_MODEL_BPE ? "byte_level_bpe" : "wordpiece";
 }
 
 int32_t ferry_tokenizer_id_bound(const struct ferry_tokenizer *tokenizer) {

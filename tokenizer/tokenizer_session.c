@@ -17,6 +17,7 @@ enum ferry_status ferry_tokenizer_session_create(const struct ferry_tokenizer *t
         free(session);
         return status;
     }
+    ferry_buffer_init(&session->decoded, SIZE_MAX); /* ids are the caller's: so is their number */
     session->tokenizer = tokenizer;
     session->normalizer.options = tokenizer->normalizer;
     session->words.wordpiece = &tokenizer->wordpiece;
@@ -41,11 +42,12 @@ static void free_working_memory(struct ferry_tokenizer_session *session) {
     const struct ferry_bert_options options = session->normalizer.options;
     ferry_normalizer_free(&session->normalizer); /* grows with runs of marks */
     session->normalizer.options = options;
+    ferry_bpe_workspace_free(&session->bpe);
     ferry_token_run_free(&session->runs[0]);
     ferry_token_run_free(&session->runs[1]);
     free(session->normalized_text);
     free(session->normalized_sources);
-    free(session->decoded);
+    ferry_buffer_free(&session->decoded);
     free(arrays->windows);
     free(arrays->ids);
     free(arrays->type_ids);
@@ -56,13 +58,13 @@ static void free_working_memory(struct ferry_tokenizer_session *session) {
     *arrays = (struct ferry_window_arrays){0};
     session->normalized_text = NULL;
     session->normalized_sources = NULL;
-    session->decoded = NULL;
-    session->normalized_capacity = session->decoded_capacity = 0;
+    session->normalized_capacity = 0;
 }
 
 void ferry_tokenizer_session_trim(struct ferry_tokenizer_session *session, size_t keep_bytes) {
     size_t bytes = run_bytes(&session->runs[0]) + run_bytes(&session->runs[1]) +
-                   array_bytes(&session->arrays) + session->decoded_capacity +
+                   array_bytes(&session->arrays) + session->decoded.capacity +
+                   ferry_bpe_workspace_bytes(&session->bpe) +
                    session->normalizer.capacity * sizeof *session->normalizer.output +
                    session->normalizer.pending_capacity * 2 * sizeof *session->normalizer.pending +
                    session->normalized_capacity * (1 + sizeof *session->normalized_sources);

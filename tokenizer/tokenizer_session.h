@@ -26,13 +26,13 @@ struct ferry_tokenizer_session {
     struct ferry_word_cache cache;
     struct ferry_normalizer normalizer;
     struct ferry_word_builder words;
+    struct ferry_bpe_workspace bpe;
     struct ferry_token_run runs[2]; /* of text and of pair */
     char *normalized_text;          /* owned: a piece as bytes, for normalised added tokens */
     struct ferry_token_offsets *normalized_sources; /* owned: of each of its bytes */
     size_t normalized_capacity;
     struct ferry_window_arrays arrays;
-    char *decoded; /* owned */
-    size_t decoded_capacity;
+    struct ferry_buffer decoded;
 };
 
 /* Reads one text into session->runs[index], up to the token after `limit` (SIZE_MAX: none), and

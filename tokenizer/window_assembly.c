@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tokenizer/offset_trim.h"
 #include "tokenizer/tokenizer_session.h"
 
 /* More tokens than this in all windows together are refused: two long texts that both overflow
@@ -287,8 +288,26 @@ static size_t put_special(const struct window_maker *maker,
     return at + 1;
 }
 
-/* A part that overflowed keeps the number of its text as type id, whatever the template says: so
- * the reference. */
+/* Trimming is done in each window anew, because the reference treats its first token in its own
+ * way. */
+static void trim_part(const struct window_maker *maker, const char *text, size_t at, size_t count) {
+    struct ferry_window_arrays *arrays = &maker->session->arrays;
+    const struct ferry_tokenizer *tokenizer = maker->session->tokenizer;
+    const char *bytes = maker->options->offsets == FERRY_OFFSETS_BYTES ? text : NULL;
+    for (size_t token = 0; tokenizer->spaces && token < count; token++)
+        ferry_trim_offsets(tokenizer, bytes, arrays->ids[at + token], token == 0,
+                           &arrays->offsets[at + token]);
+}
+
+/* A part that overflowed keeps the number of its text as type id, whatever the template says (but
+ * for RoBERTa's with special tokens): so the reference. */
+static int type_of_part(const struct window_maker *maker, const struct ferry_template_piece *piece,
+                        uint32_t part) {
+    bool has_own_type = part > 0 && !(maker->session->tokenizer->overflow_has_template_types &&
+                                      maker->options->add_special_tokens);
+    return has_own_type ? (int)text_of(piece) : piece->type_id;
+}
+
 static size_t put_part(const struct window_maker *maker, const struct ferry_template_piece *piece,
                        uint32_t part, size_t at) {
     struct ferry_window_arrays *arrays = &maker->session->arrays;
@@ -301,10 +320,12 @@ static size_t put_part(const struct window_maker *maker, const struct ferry_temp
     if (count == 0)
         return at;
     memcpy(arrays->ids + at, run->ids + begin, count * sizeof *run->ids);
-    memset(arrays->type_ids + at, part == 0 ? piece->type_id : (int)index, count);
+    memset(arrays->type_ids + at, type_of_part(maker, piece, part), count);
     memset(arrays->special_mask + at, 0, count);
-    if (maker->options->offsets != FERRY_OFFSETS_NONE)
+    if (maker->options->offsets != FERRY_OFFSETS_NONE) {
         memcpy(arrays->offsets + at, run->offsets + begin, count * sizeof *run->offsets);
+        trim_part(maker, maker->texts[index], at, count);
+    }
     return at + count;
 }
 

@@ -18,11 +18,14 @@ enum {
 
 #define DEFAULT_TOLERANCE 1e-4
 
-static const char *const task_names[] = {"embed", NULL};
+static const char *const task_names[] = {"embed", "score", "generate", NULL};
 static const char *const engine_names[] = {"torch", "fake", NULL};
-static const char *const input_kinds[] = {"ids", "mask", "type_ids", "positions", NULL};
-static const char *const input_dtypes[] = {"int64", "int32", "float32", NULL};
-static const char *const output_shapes[] = {"tokens", "sequences", NULL};
+static const char *const input_kinds[] = {
+    "ids",   "mask",  "type_ids", "positions",          "new_tokens", "temperature",
+    "top_k", "top_p", "min_p",    "repetition_penalty", "seed",       NULL};
+static const char *const input_dtypes[] = {"int64", "int32", "float32", "int", "float", NULL};
+static const char *const output_shapes[] = {"tokens",          "sequences", "logits",
+                                            "ids_with_prompt", "new_ids",   NULL};
 static const char *const pooling_names[] = {"none", "mean", "cls", "last", "max", NULL};
 
 static enum ferry_status read_input(struct ferry_manifest *manifest, json_t *value,
@@ -87,15 +90,15 @@ static enum ferry_status read_output(struct ferry_manifest *manifest,
     manifest->output_index = (uint32_t)index;
     manifest->output_shape = (enum ferry_output_shape)shape;
     int pooling = 0;
+    bool pools = shape == FERRY_OUTPUT_TOKENS;
     if (status == FERRY_OK)
-        status =
-            ferry_json_choice(top, "pooling", pooling_names,
-                              shape == FERRY_OUTPUT_SEQUENCES ? FERRY_POOLING_NONE : -1, &pooling);
+        status = ferry_json_choice(top, "pooling", pooling_names, pools ? -1 : FERRY_POOLING_NONE,
+                                   &pooling);
     manifest->pooling = (enum ferry_pooling)pooling;
     manifest->pooling_name = pooling_names[pooling];
-    if (status == FERRY_OK && shape == FERRY_OUTPUT_SEQUENCES && pooling != FERRY_POOLING_NONE)
-        return ferry_json_fail(top, "pooling",
-                               "must be \"none\", since output.shape is \"sequences\"");
+    if (status == FERRY_OK && !pools && pooling != FERRY_POOLING_NONE)
+        return ferry_json_fail(top, "pooling", "must be \"none\", since output.shape is \"%s\"",
+                               output_shapes[shape]);
     return status;
 }
 
@@ -232,7 +235,9 @@ static enum ferry_status read_sizes(struct ferry_manifest *manifest,
     int64_t vocabulary = 0;
     int64_t pad = 0;
     int normalize = 0;
-    enum ferry_status status = ferry_json_optional_integer(top, "width", 1, LARGEST_WIDTH, &width);
+    enum ferry_status status = ferry_json_optional_integer(
+        top, "width", 1,
+        manifest->output_shape == FERRY_OUTPUT_LOGITS ? LARGEST_VOCABULARY : LARGEST_WIDTH, &width);
     if (status == FERRY_OK)
         status = ferry_json_integer(top, "max_length", 1, LONGEST_SEQUENCE, &length);
     if (status == FERRY_OK)
@@ -274,6 +279,8 @@ static enum ferry_status read_fields(struct ferry_manifest *manifest, struct fer
         status = read_tokenizer(manifest, &top);
     if (status == FERRY_OK)
         status = read_files(manifest, &top);
+    if (status == FERRY_OK)
+        status = ferry_manifest_read_decoding(manifest, &top);
     if (status == FERRY_OK)
         status = read_golden(manifest, &top);
     struct ferry_json_fields made_by; /* for people: who made it is not checked */
@@ -323,6 +330,7 @@ void ferry_manifest_free(struct ferry_manifest *manifest) {
         free((void *)manifest->golden[i].ids);
         free((void *)manifest->golden[i].type_ids);
         free((void *)manifest->golden[i].expected);
+        free((void *)manifest->golden[i].sampling);
     }
     free(manifest->golden);
     free(manifest->golden_texts);

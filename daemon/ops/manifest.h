@@ -12,7 +12,8 @@
 enum {
     FERRY_MANIFEST_MAX_FILES = 32,
     FERRY_MANIFEST_MAX_GOLDEN = 256,
-    FERRY_MANIFEST_MAX_BYTES = 64 * 1024 * 1024
+    FERRY_MANIFEST_MAX_BYTES = 64 * 1024 * 1024,
+    FERRY_MODEL_MAX_END_IDS = 16
 };
 
 struct ferry_manifest_file {
@@ -27,12 +28,21 @@ struct ferry_golden_text {
     const char *pair; /* NULL: one text */
 };
 
+/* Of a model that continues texts. */
+struct ferry_manifest_decoding {
+    bool combined;           /* "decode": "module": the trace chooses the tokens itself */
+    uint32_t max_new_tokens; /* combined: of one run */
+    int32_t begin_id;        /* stands for an empty prompt; -1: there is none */
+    int32_t end_ids[FERRY_MODEL_MAX_END_IDS];
+    uint32_t end_id_count;
+};
+
 struct ferry_manifest {
     json_t *json;                         /* owned; strings below belong to it */
     char *path;                           /* owned; of ferry.json, for error texts */
     char digest[FERRY_SHA256_TEXT_BYTES]; /* of ferry.json itself */
     const char *name;
-    const char *task;        /* "embed" */
+    const char *task;        /* "embed", "score", "generate" */
     const char *engine;      /* "torch", "fake" */
     const char *fake_script; /* "" without one */
     const char *pooling_name;
@@ -47,6 +57,7 @@ struct ferry_manifest {
     uint32_t max_length;
     int32_t vocabulary_size;
     int32_t pad_id;
+    struct ferry_manifest_decoding decoding;
     struct ferry_tokenizer_overrides overrides;
     struct ferry_manifest_file files[FERRY_MANIFEST_MAX_FILES];
     uint32_t file_count;
@@ -63,6 +74,12 @@ FERRY_MUST_CHECK enum ferry_status ferry_manifest_read(const char *directory,
                                                        struct ferry_error *error);
 /* Safe on a manifest that is all zero. */
 void ferry_manifest_free(struct ferry_manifest *manifest);
+
+/* decode, begin_id, end_ids, max_new_tokens, and whether task, inputs and output fit together: used
+ * by ferry_manifest_read, after all other keys but golden. */
+struct ferry_json_fields;
+FERRY_MUST_CHECK enum ferry_status ferry_manifest_read_decoding(struct ferry_manifest *manifest,
+                                                                struct ferry_json_fields *top);
 
 /* golden.rows: used by ferry_manifest_read. */
 FERRY_MUST_CHECK enum ferry_status ferry_manifest_read_golden(struct ferry_manifest *manifest,

@@ -58,6 +58,66 @@ static enum ferry_status read_type_ids(struct ferry_json_fields *fields,
     return FERRY_OK;
 }
 
+/* 0: the manifest does not say. */
+static size_t expected_count(const struct ferry_manifest *manifest,
+                             const struct ferry_golden_row *row) {
+    switch (manifest->output_shape) {
+    case FERRY_OUTPUT_LOGITS:
+        return row->length - 1;
+    case FERRY_OUTPUT_IDS_WITH_PROMPT:
+    case FERRY_OUTPUT_NEW_IDS:
+        return 0;
+    case FERRY_OUTPUT_TOKENS:
+        return (size_t)manifest->width *
+               (manifest->pooling == FERRY_POOLING_NONE ? row->length : 1);
+    default:
+        return manifest->width;
+    }
+}
+
+/* With which settings a combined model gave its answer. */
+static enum ferry_status read_settings(struct ferry_json_fields *fields,
+                                       const struct ferry_manifest *manifest,
+                                       struct ferry_golden_row *row) {
+    if (!manifest->decoding.combined)
+        return FERRY_OK;
+    int64_t new_tokens = 0;
+    int64_t top_k = 0;
+    int64_t seed = 0;
+    double temperature = 0;
+    double top_p = 1;
+    double min_p = 0;
+    double penalty = 1;
+    enum ferry_status status =
+        ferry_json_integer(fields, "new_tokens", 1, manifest->decoding.max_new_tokens, &new_tokens);
+    if (status == FERRY_OK)
+        status = ferry_json_optional_integer(fields, "top_k", 0, UINT32_MAX, &top_k);
+    if (status == FERRY_OK)
+        status = ferry_json_optional_integer(fields, "seed", 0, INT64_MAX, &seed);
+    if (status == FERRY_OK)
+        status = ferry_json_optional_real(fields, "temperature", &temperature);
+    if (status == FERRY_OK)
+        status = ferry_json_optional_real(fields, "top_p", &top_p);
+    if (status == FERRY_OK)
+        status = ferry_json_optional_real(fields, "min_p", &min_p);
+    if (status == FERRY_OK)
+        status = ferry_json_optional_real(fields, "repetition_penalty", &penalty);
+    if (status != FERRY_OK)
+        return status;
+    struct ferry_sampling *sampling = malloc(sizeof *sampling);
+    if (sampling == NULL)
+        return ferry_fail(fields->error, FERRY_OUT_OF_MEMORY, "no memory for golden rows");
+    *sampling = (struct ferry_sampling){.temperature = (float)temperature,
+                                        .top_p = (float)top_p,
+                                        .min_p = (float)min_p,
+                                        .repetition_penalty = (float)penalty,
+                                        .top_k = (uint32_t)top_k,
+                                        .seed = (uint64_t)seed};
+    row->new_tokens = (uint32_t)new_tokens;
+    row->sampling = sampling;
+    return FERRY_OK;
+}
+
 static enum ferry_status read_expected(struct ferry_json_fields *fields,
                                        const struct ferry_manifest *manifest,
                                        struct ferry_golden_row *row) {
@@ -66,13 +126,15 @@ static enum ferry_status read_expected(struct ferry_json_fields *fields,
     if (status != FERRY_OK)
         return status;
     size_t count = json_array_size(array);
-    bool tokens =
-        manifest->output_shape == FERRY_OUTPUT_TOKENS && manifest->pooling == FERRY_POOLING_NONE;
-    size_t wanted = (size_t)manifest->width * (tokens ? row->length : 1);
-    if (count == 0 || (manifest->width > 0 && count != wanted))
+    size_t wanted = expected_count(manifest, row);
+    bool free_count = wanted == 0 && manifest->output_shape != FERRY_OUTPUT_LOGITS;
+    if (free_count ? count == 0 : count != wanted)
         return ferry_json_fail(fields, "expected", "has %zu numbers; it must have %zu", count,
-                               wanted);
-    float *expected = malloc(count * sizeof *expected);
+                               free_count ? 1 : wanted);
+    if (manifest->decoding.combined && count > row->new_tokens)
+        return ferry_json_fail(fields, "expected", "has %zu ids, more than new_tokens, %u", count,
+                               row->new_tokens);
+    float *expected = malloc(count * sizeof *expected + 1); /* a row of one token expects nothing */
     if (expected == NULL)
         return ferry_fail(fields->error, FERRY_OUT_OF_MEMORY, "no memory for golden rows");
     row->expected = expected;
@@ -114,6 +176,8 @@ static enum ferry_status read_row(struct ferry_manifest *manifest, size_t index,
         status = read_ids(&fields, manifest, row);
     if (status == FERRY_OK)
         status = read_type_ids(&fields, row);
+    if (status == FERRY_OK)
+        status = read_settings(&fields, manifest, row);
     if (status == FERRY_OK)
         status = read_expected(&fields, manifest, row);
     return status == FERRY_OK ? ferry_json_close(&fields) : status;

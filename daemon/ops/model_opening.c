@@ -56,11 +56,32 @@ static void end(struct opening *opening) {
     ferry_manifest_free(&opening->manifest);
 }
 
+static bool is_embed(const struct ferry_manifest *manifest) {
+    return strcmp(manifest->task, "embed") == 0;
+}
+
+/* A model that continues texts may do without one: music, for instance, has ids alone. */
+static bool has_tokenizer(const struct ferry_manifest *manifest) {
+    static const char *const names[] = {"tokenizer.json", "vocab.txt", "vocab.json", NULL};
+    for (uint32_t i = 0; i < manifest->file_count; i++) {
+        const char *name = manifest->files[i].name;
+        const char *ending = strrchr(name, '.');
+        for (int known = 0; names[known] != NULL; known++)
+            if (strcmp(name, names[known]) == 0)
+                return true;
+        if (ending != NULL && strcmp(ending, ".tiktoken") == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum ferry_status open_tokenizer(const struct opening *opening,
                                         struct ferry_tokenizer **ret_tokenizer,
                                         struct ferry_error *error) {
     const struct ferry_manifest *manifest = &opening->manifest;
     struct ferry_tokenizer *tokenizer = NULL;
+    if (!is_embed(manifest) && !has_tokenizer(manifest))
+        return FERRY_OK;
     struct ferry_tokenizer_file files[FERRY_MANIFEST_MAX_FILES];
     for (uint32_t i = 0; i < manifest->file_count; i++)
         files[i] =
@@ -110,6 +131,7 @@ static enum ferry_status load_engine_model(struct opening *opening, const char *
         .traced_length = manifest->traced_length,
         .max_length = manifest->max_length,
         .width = manifest->width,
+        .max_new_tokens = manifest->decoding.max_new_tokens,
         .vocabulary_size = manifest->vocabulary_size,
         .pad_id = manifest->pad_id,
         .golden = manifest->golden,
@@ -146,13 +168,54 @@ static enum ferry_status take_facts(const struct opening *opening, struct ferry_
     model->max_length = manifest->max_length;
     if (model->info->max_length > 0 && model->info->max_length < model->max_length)
         model->max_length = model->info->max_length;
-    if (model->info->rows_per_token)
+    model->decoding = manifest->decoding;
+    for (uint32_t i = 0; i < manifest->input_count; i++)
+        model->settings |= 1u << manifest->inputs[i].kind;
+    if (is_embed(manifest) && model->info->rows_per_token)
         return ferry_fail(
             error, FERRY_UNSUPPORTED,
             "%s: pooling \"none\" of a token output gives a row a token; task embed needs "
             "a row a text: choose mean, cls, last or max",
             manifest->path);
     return FERRY_OK;
+}
+
+/* One sequence must always fit into the cache: else it could wait for ever. */
+static enum ferry_status limit_by_decoder(const struct opening *opening,
+                                          struct ferry_loaded_model *model,
+                                          struct ferry_error *error) {
+    const struct ferry_decoder_info *info = model->decoder_info;
+    if (info->max_length > 0 && info->max_length < model->max_length)
+        model->max_length = info->max_length;
+    uint64_t positions = (uint64_t)info->blocks * info->block_tokens;
+    if (info->block_tokens == 0 || positions >= model->max_length)
+        return FERRY_OK;
+    if (positions < 2)
+        return ferry_fail(error, FERRY_CONFIG,
+                          "%s: the cache holds not even two tokens: raise --cache-bytes",
+                          opening->directory);
+    ferry_log(FERRY_LOG_WARNING,
+              "%s: the cache has room for sequences of %u tokens, the model for %u: raise "
+              "--cache-bytes",
+              opening->directory, (uint32_t)positions, model->max_length);
+    model->max_length = (uint32_t)positions;
+    return FERRY_OK;
+}
+
+static enum ferry_status open_decoder(const struct opening *opening,
+                                      const struct ferry_model_opening_options *options,
+                                      struct ferry_loaded_model *model, struct ferry_error *error) {
+    if (is_embed(&opening->manifest))
+        return FERRY_OK;
+    if (model->engine->decoder_create == NULL)
+        return ferry_fail(error, FERRY_UNSUPPORTED, "%s: engine %s cannot do task %s",
+                          opening->directory, model->engine->name, model->task);
+    enum ferry_status status = model->engine->decoder_create(model->engine_model, &options->decoder,
+                                                             &model->decoder, error);
+    if (status != FERRY_OK)
+        return ferry_fail_within(error, "%s", opening->directory);
+    model->decoder_info = model->engine->decoder_info(model->decoder);
+    return limit_by_decoder(opening, model, error);
 }
 
 static enum ferry_status open_parts(struct opening *opening,
@@ -167,7 +230,9 @@ static enum ferry_status open_parts(struct opening *opening,
         status = ferry_engine_open(engine_name, options->engine_folder, &model->engine, error);
     if (status == FERRY_OK)
         status = load_engine_model(opening, engine_name, options, model, error);
-    return status == FERRY_OK ? take_facts(opening, model, error) : status;
+    if (status == FERRY_OK)
+        status = take_facts(opening, model, error);
+    return status == FERRY_OK ? open_decoder(opening, options, model, error) : status;
 }
 
 enum ferry_status ferry_model_open(const char *argument,
@@ -193,6 +258,8 @@ enum ferry_status ferry_model_open(const char *argument,
 void ferry_model_close(struct ferry_loaded_model *model) {
     if (model == NULL)
         return;
+    if (model->decoder != NULL)
+        model->engine->decoder_free(model->decoder);
     if (model->engine != NULL)
         model->engine->model_free(model->engine_model);
     ferry_tokenizer_free(model->tokenizer);

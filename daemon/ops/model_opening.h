@@ -9,6 +9,7 @@ struct ferry_model_opening_options {
     const char *engine_folder; /* "": beside the program */
     const char *device;
     bool mkl_intel_path;
+    struct ferry_decoder_options decoder; /* for models that continue texts */
 };
 
 /* argument is "[NAME=]DIR". Errors: USAGE, NO_INPUT, BAD_DATA, UNSUPPORTED, UNAVAILABLE, and what

@@ -31,8 +31,10 @@ struct ferry_options {
     uint64_t queue_items, queue_tokens, queue_bytes;
     uint64_t default_deadline_ms, drain_ms;
     uint64_t outbox_bytes, outbox_wait_ms;
-    uint64_t mkl_intel_path; /* 0 or 1 */
-    char *copies;            /* owned: lists from the environment, cut at their commas */
+    uint64_t cache_bytes, sequences, step_tokens, decode_threads; /* 0: by the engine */
+    uint64_t engine_timeout_ms;                                   /* 0: none */
+    uint64_t mkl_intel_path;                                      /* 0 or 1 */
+    char *copies; /* owned: lists from the environment, cut at their commas */
 };
 
 /* arguments[0] is the command's name. Errors: USAGE (option unknown, without its value, or with a

@@ -20,6 +20,7 @@ struct ferry_device_worker {
     struct ferry_formed_batch batch;
     struct ferry_batch_run run;
     float *normalized; /* [width] */
+    _Atomic int64_t busy_since_ns;
     sem_t started, ended;
     int64_t logged_ns; /* when a failure was last logged */
     unsigned unlogged; /* failures since then */
@@ -140,7 +141,9 @@ static void *work(void *argument) {
     sem_post(&worker->started);
     while (status == FERRY_OK && ferry_model_queue_next_batch(worker->queue, &worker->batch)) {
         struct batch_times times = {.begin = ferry_clock_now()};
+        atomic_store(&worker->busy_since_ns, times.begin);
         ferry_batch_run(&worker->run, &worker->batch);
+        atomic_store(&worker->busy_since_ns, INT64_MAX);
         times.end = ferry_clock_now();
         if (worker->run.error.status != FERRY_OK)
             report(worker, times.end);
@@ -172,6 +175,7 @@ enum ferry_status ferry_device_worker_start(struct ferry_model_queue *queue,
     worker->policy = policy;
     worker->on_lost = on_lost;
     worker->context = context;
+    atomic_init(&worker->busy_since_ns, INT64_MAX);
     sem_init(&worker->started, 0, 0);
     sem_init(&worker->ended, 0, 0);
     worker->logged_ns = INT64_MIN / 2;
@@ -192,6 +196,10 @@ enum ferry_status ferry_device_worker_start(struct ferry_model_queue *queue,
     }
     *ret_worker = worker;
     return FERRY_OK;
+}
+
+int64_t ferry_device_worker_busy_since(const struct ferry_device_worker *worker) {
+    return atomic_load(&worker->busy_since_ns);
 }
 
 bool ferry_device_worker_join(struct ferry_device_worker *worker, int64_t deadline_ns) {

@@ -16,6 +16,8 @@ FERRY_MUST_CHECK enum ferry_status
 ferry_device_worker_start(struct ferry_model_queue *queue, const struct ferry_batch_policy *policy,
                           ferry_device_lost_function *on_lost, void *context,
                           struct ferry_device_worker **ret_worker, struct ferry_error *error);
+/* When the batch that runs now began; INT64_MAX while none runs. Any thread. */
+int64_t ferry_device_worker_busy_since(const struct ferry_device_worker *worker);
 /* Waits for the thread (ferry_model_queue_stop first), until deadline_ns on the monotonic clock.
  * False: it still computes, and nothing was freed. NULL is allowed. */
 bool ferry_device_worker_join(struct ferry_device_worker *worker, int64_t deadline_ns);

@@ -7,6 +7,7 @@
 
 enum ferry_status ferry_done_list_init(struct ferry_done_list *list, struct ferry_error *error) {
     atomic_init(&list->newest, NULL);
+    atomic_init(&list->progressed, NULL);
     atomic_init(&list->sleeping, false);
     list->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (list->bell < 0)
@@ -27,6 +28,11 @@ void ferry_done_list_ring(struct ferry_done_list *list) {
     (void)ignored;
 }
 
+static void wake_sleeper(struct ferry_done_list *list) {
+    if (atomic_load(&list->sleeping) && atomic_exchange(&list->sleeping, false))
+        ferry_done_list_ring(list);
+}
+
 /* Both sides first publish and then look, in sequentially consistent order: either the pusher sees
  * the sleeper, or the sleeper sees the request. */
 void ferry_done_list_push(struct ferry_done_list *list, struct ferry_request *first,
@@ -45,8 +51,32 @@ void ferry_done_list_push(struct ferry_done_list *list, struct ferry_request *fi
     do
         first->next = newest;
     while (!atomic_compare_exchange_weak(&list->newest, &newest, reversed));
-    if (atomic_load(&list->sleeping) && atomic_exchange(&list->sleeping, false))
-        ferry_done_list_ring(list);
+    wake_sleeper(list);
+}
+
+void ferry_done_list_progress(struct ferry_done_list *list, struct ferry_request *request) {
+    if (atomic_exchange(&request->has_progress, true))
+        return; /* it is in the list, and not yet looked at */
+    struct ferry_request *newest = atomic_load(&list->progressed);
+    do
+        request->progress_next = newest;
+    while (!atomic_compare_exchange_weak(&list->progressed, &newest, request));
+    wake_sleeper(list);
+}
+
+struct ferry_request *ferry_done_list_take_progress(struct ferry_done_list *list) {
+    if (atomic_load(&list->progressed) == NULL)
+        return NULL;
+    return atomic_exchange(&list->progressed, NULL);
+}
+
+struct ferry_request *ferry_progress_next(struct ferry_request **list_head) {
+    struct ferry_request *request = *list_head;
+    if (request == NULL)
+        return NULL;
+    *list_head = request->progress_next; /* before it may be pushed again */
+    atomic_store(&request->has_progress, false);
+    return request;
 }
 
 struct ferry_request *ferry_done_list_take(struct ferry_done_list *list) {
@@ -65,7 +95,7 @@ struct ferry_request *ferry_done_list_take(struct ferry_done_list *list) {
 
 bool ferry_done_list_prepare_wait(struct ferry_done_list *list) {
     atomic_store(&list->sleeping, true);
-    if (atomic_load(&list->newest) == NULL)
+    if (atomic_load(&list->newest) == NULL && atomic_load(&list->progressed) == NULL)
         return true;
     atomic_store(&list->sleeping, false);
     return false;

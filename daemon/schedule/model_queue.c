@@ -33,7 +33,7 @@ void ferry_item_finished(struct ferry_item *item, struct ferry_request_chain *do
     struct ferry_request *request = item->request;
     if (atomic_fetch_sub(&request->unfinished, 1) != 1)
         return;
-    ferry_request_answer_embed(request);
+    ferry_request_answer(request);
     ferry_request_chain_append(done, request);
 }
 
@@ -43,7 +43,7 @@ static void refuse(struct ferry_request *request, enum ferry_status status,
     if (status != FERRY_OK)
         ferry_request_fail(request, status);
     atomic_store(&request->unfinished, 0);
-    ferry_request_answer_embed(request);
+    ferry_request_answer(request);
     ferry_request_chain_append(done, request);
 }
 

@@ -1,12 +1,15 @@
 #include "daemon/schedule/pipeline.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bounded_queue.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "daemon/schedule/decode_worker.h"
 #include "daemon/schedule/device_worker.h"
 #include "daemon/schedule/text_stage.h"
 
@@ -22,6 +25,10 @@ struct model_lane {
     struct ferry_batch_policy policy;
     struct ferry_device_worker **workers; /* [worker_count] */
     uint32_t worker_count;
+    struct ferry_decode_queue decode; /* of a model that decodes: then it has no device workers */
+    struct ferry_decode_limits decode_limits;
+    struct ferry_decode_worker *decode_worker;
+    bool decodes;
     struct ferry_request_chain prepared; /* by the io thread, until the next flush */
     bool initialised;
 };
@@ -47,11 +54,37 @@ enum {
     GPU_OVERHEAD_TOKENS = 2048,
     GPU_BATCH_TOKENS = 16384
 };
+/* A step's share for prompts: what streams stand still for while a long prompt is computed. Without
+ * a cache: the positions of a step. */
+enum { CPU_STEP_TOKENS = 64, GPU_STEP_TOKENS = 2048, UNCACHED_STEP_TOKENS = 2048 };
+
+static bool is_on_gpu(const struct ferry_loaded_model *model) {
+    return strncmp(model->info->device, "cuda", 4) == 0;
+}
+
+static struct ferry_decode_limits decode_limits_of(const struct ferry_loaded_model *model,
+                                                   const struct ferry_pipeline_options *options) {
+    const struct ferry_decoder_info *info = model->decoder_info;
+    uint32_t wanted = options->step_tokens;
+    if (wanted == 0)
+        wanted = info->block_tokens == 0 ? UNCACHED_STEP_TOKENS
+                 : is_on_gpu(model)      ? GPU_STEP_TOKENS
+                                         : CPU_STEP_TOKENS;
+    return (struct ferry_decode_limits){
+        .max_sequences = info->max_sequences,
+        .step_tokens = wanted < info->max_step_tokens ? wanted : info->max_step_tokens,
+        .max_step_tokens = info->max_step_tokens,
+        .block_tokens = info->block_tokens,
+        .blocks = info->blocks,
+        .one_at_a_time = info->whole_generation,
+        .bulk_limit_ns = options->bulk_limit_ns,
+    };
+}
 
 static struct ferry_batch_policy policy_of(const struct ferry_loaded_model *model,
                                            const struct ferry_pipeline_options *options) {
     const struct ferry_model_info *info = model->info;
-    bool gpu = strncmp(info->device, "cuda", 4) == 0;
+    bool gpu = is_on_gpu(model);
     uint32_t budget = options->batch_tokens;
     if (budget == 0)
         budget = gpu ? GPU_BATCH_TOKENS : CPU_BATCH_TOKENS;
@@ -72,10 +105,12 @@ static void route(struct ferry_pipeline *pipeline, struct ferry_text_stage *stag
                   struct ferry_request *request) {
     struct ferry_model_queue *queue = request->queue;
     request->next = NULL;
-    if (ferry_text_stage_run(stage, request))
-        ferry_model_queue_add(queue, request);
-    else
+    if (!ferry_text_stage_run(stage, request))
         ferry_done_list_push(&pipeline->done, request, request);
+    else if (request->decode != NULL)
+        ferry_decode_queue_add(request->decode, request);
+    else
+        ferry_model_queue_add(queue, request);
 }
 
 static void *tokenize_texts(void *argument) {
@@ -100,6 +135,16 @@ static void on_device_lost(void *context, const char *text) {
     ferry_done_list_ring(&pipeline->done);
 }
 
+static enum ferry_status start_decoding(struct ferry_pipeline *pipeline, struct model_lane *lane,
+                                        const struct ferry_loaded_model *model,
+                                        struct ferry_error *error) {
+    lane->decode_limits = decode_limits_of(model, &pipeline->options);
+    ferry_decode_queue_init(&lane->decode, model, &pipeline->done);
+    lane->decodes = true;
+    return ferry_decode_worker_start(&lane->decode, &lane->decode_limits, on_device_lost, pipeline,
+                                     &lane->decode_worker, error);
+}
+
 static enum ferry_status start_lane(struct ferry_pipeline *pipeline, uint32_t index,
                                     const struct ferry_loaded_model *model,
                                     struct ferry_error *error) {
@@ -110,6 +155,8 @@ static enum ferry_status start_lane(struct ferry_pipeline *pipeline, uint32_t in
         FERRY_OK)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the queue of model %s",
                           model->name);
+    if (model->decoder != NULL)
+        return start_decoding(pipeline, lane, model, error);
     uint32_t count = pipeline->options.device_workers;
     if (count == 0)
         count = model->info->suggested_workers > 0 ? model->info->suggested_workers : 1;
@@ -204,7 +251,21 @@ static bool stop_lane(struct model_lane *lane, int64_t deadline_ns) {
             return false;
         lane->workers[i] = NULL;
     }
+    if (!lane->decodes)
+        return true;
+    ferry_decode_queue_stop(&lane->decode);
+    if (!ferry_decode_worker_join(lane->decode_worker, deadline_ns))
+        return false;
+    lane->decode_worker = NULL;
     return true;
+}
+
+static void free_lane(struct model_lane *lane) {
+    free(lane->workers);
+    if (lane->decodes)
+        ferry_decode_queue_free(&lane->decode);
+    if (lane->initialised)
+        ferry_model_queue_free(&lane->queue);
 }
 
 bool ferry_pipeline_stop(struct ferry_pipeline *pipeline, int64_t deadline_ns) {
@@ -223,11 +284,8 @@ bool ferry_pipeline_stop(struct ferry_pipeline *pipeline, int64_t deadline_ns) {
             return false;
     for (uint32_t i = 0; pipeline->text_workers != NULL && i < pipeline->options.text_workers; i++)
         ferry_text_stage_free(&pipeline->text_workers[i].stage);
-    for (uint32_t i = 0; i < pipeline->model_count; i++) {
-        free(pipeline->lanes[i].workers);
-        if (pipeline->lanes[i].initialised)
-            ferry_model_queue_free(&pipeline->lanes[i].queue);
-    }
+    for (uint32_t i = 0; i < pipeline->model_count; i++)
+        free_lane(&pipeline->lanes[i]);
     ferry_text_stage_free(&pipeline->stage);
     ferry_bounded_queue_free(pipeline->texts);
     ferry_done_list_free(&pipeline->done);
@@ -241,8 +299,13 @@ struct ferry_model_queue *ferry_pipeline_queue(struct ferry_pipeline *pipeline, 
     return &pipeline->lanes[model].queue;
 }
 
+struct ferry_decode_queue *ferry_pipeline_decode_queue(struct ferry_pipeline *pipeline,
+                                                       uint32_t model) {
+    return pipeline->lanes[model].decodes ? &pipeline->lanes[model].decode : NULL;
+}
+
 uint32_t ferry_pipeline_workers(const struct ferry_pipeline *pipeline, uint32_t model) {
-    return pipeline->lanes[model].worker_count;
+    return pipeline->lanes[model].decodes ? 1 : pipeline->lanes[model].worker_count;
 }
 
 static uint64_t text_bytes(const struct ferry_wire_request *wire) {
@@ -277,13 +340,19 @@ void ferry_pipeline_flush(struct ferry_pipeline *pipeline) {
             continue;
         struct ferry_request *first = lane->prepared.first;
         lane->prepared = (struct ferry_request_chain){0};
-        ferry_model_queue_add(&lane->queue, first);
+        if (lane->decodes)
+            ferry_decode_queue_add(&lane->decode, first);
+        else
+            ferry_model_queue_add(&lane->queue, first);
     }
 }
 
 void ferry_pipeline_cancel(struct ferry_pipeline *pipeline, struct ferry_request *request) {
     ferry_pipeline_flush(pipeline);
-    ferry_model_queue_cancel(request->queue, request);
+    if (request->decode != NULL)
+        ferry_decode_queue_cancel(request->decode, request);
+    else
+        ferry_model_queue_cancel(request->queue, request);
 }
 
 int64_t ferry_pipeline_expire(struct ferry_pipeline *pipeline, int64_t now) {
@@ -298,9 +367,38 @@ int64_t ferry_pipeline_expire(struct ferry_pipeline *pipeline, int64_t now) {
 void ferry_pipeline_close(struct ferry_pipeline *pipeline, enum ferry_status status) {
     int open = FERRY_OK;
     atomic_compare_exchange_strong(&pipeline->closed, &open, (int)status);
-    for (uint32_t i = 0; i < pipeline->model_count; i++)
+    for (uint32_t i = 0; i < pipeline->model_count; i++) {
         if (pipeline->lanes[i].initialised)
             ferry_model_queue_close(&pipeline->lanes[i].queue, status);
+        if (pipeline->lanes[i].decodes)
+            ferry_decode_queue_close(&pipeline->lanes[i].decode, status);
+    }
+}
+
+static int64_t busy_since(const struct model_lane *lane) {
+    int64_t since = INT64_MAX;
+    if (lane->decode_worker != NULL)
+        since = ferry_decode_worker_busy_since(lane->decode_worker);
+    for (uint32_t i = 0; i < lane->worker_count; i++) {
+        int64_t begun = ferry_device_worker_busy_since(lane->workers[i]);
+        since = begun < since ? begun : since;
+    }
+    return since;
+}
+
+void ferry_pipeline_watch(struct ferry_pipeline *pipeline, int64_t now) {
+    int64_t limit = pipeline->options.engine_timeout_ns;
+    for (uint32_t i = 0; limit > 0 && i < pipeline->model_count; i++) {
+        int64_t since = busy_since(&pipeline->lanes[i]);
+        if (since > now - limit)
+            continue;
+        char text[FERRY_ERROR_TEXT_BYTES];
+        snprintf(text, sizeof text, "model %s: one step runs for %lld ms (--engine-timeout-ms)",
+                 pipeline->lanes[i].queue.model->name,
+                 (long long)((now - since) / FERRY_NANOSECONDS_PER_MILLISECOND));
+        on_device_lost(pipeline, text);
+        return;
+    }
 }
 
 bool ferry_pipeline_device_lost(const struct ferry_pipeline *pipeline) {

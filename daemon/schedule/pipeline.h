@@ -5,6 +5,7 @@
 #ifndef FERRY_DAEMON_PIPELINE_H
 #define FERRY_DAEMON_PIPELINE_H
 
+#include "daemon/schedule/decode_queue.h"
 #include "daemon/schedule/model_queue.h"
 
 struct ferry_pipeline_options {
@@ -16,6 +17,8 @@ struct ferry_pipeline_options {
     uint32_t batch_tokens;        /* 0: by the device */
     uint32_t batch_sequences;
     int64_t bulk_limit_ns;
+    uint32_t step_tokens;      /* of models that generate; 0: by the device */
+    int64_t engine_timeout_ns; /* 0: none */
 };
 
 struct ferry_pipeline;
@@ -31,6 +34,9 @@ bool ferry_pipeline_stop(struct ferry_pipeline *pipeline, int64_t deadline_ns);
 
 /* The queue of a model; indexes as in ferry_pipeline_start. */
 struct ferry_model_queue *ferry_pipeline_queue(struct ferry_pipeline *pipeline, uint32_t model);
+/* NULL for a model that does not decode. */
+struct ferry_decode_queue *ferry_pipeline_decode_queue(struct ferry_pipeline *pipeline,
+                                                       uint32_t model);
 uint32_t ferry_pipeline_workers(const struct ferry_pipeline *pipeline, uint32_t model);
 
 enum ferry_submitted {
@@ -51,6 +57,9 @@ void ferry_pipeline_cancel(struct ferry_pipeline *pipeline, struct ferry_request
 int64_t ferry_pipeline_expire(struct ferry_pipeline *pipeline, int64_t now);
 /* Answers everything that is not being computed now, and all that comes later, with this status. */
 void ferry_pipeline_close(struct ferry_pipeline *pipeline, enum ferry_status status);
+/* Looks whether a batch or a step takes longer than engine_timeout_ns: that counts as a lost
+ * device, since nothing can end it but the process. */
+void ferry_pipeline_watch(struct ferry_pipeline *pipeline, int64_t now);
 /* The device is gone: everything is answered with DEVICE_LOST, and the process must be restarted.
  */
 bool ferry_pipeline_device_lost(const struct ferry_pipeline *pipeline);

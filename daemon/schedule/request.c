@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/schedule/sequence.h"
+
 /* Enough for a short text with its row; what a larger request took goes back. */
 enum { KEPT_ARENA_BYTES = 32 * 1024 };
 
@@ -36,9 +38,15 @@ struct ferry_request *ferry_request_acquire(struct ferry_request_pool *pool,
     return request;
 }
 
+static void free_item(struct ferry_item *item) {
+    free(item->error_text);
+    for (uint32_t i = 0; i < item->sequence_count; i++)
+        ferry_sequence_free(&item->sequences[i]);
+}
+
 void ferry_request_release(struct ferry_request_pool *pool, struct ferry_request *request) {
     for (uint32_t i = 0; request->items != NULL && i < request->wire.item_count; i++)
-        free(request->items[i].error_text);
+        free_item(&request->items[i]);
     ferry_message_free(request->message);
     if (pool->free_count >= pool->free_maximum) {
         ferry_arena_free(&request->arena);

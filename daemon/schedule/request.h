@@ -16,7 +16,9 @@
 #include "ipc/wire_request.h"
 
 struct ferry_model_queue;
+struct ferry_decode_queue;
 struct ferry_request;
+struct ferry_sequence;
 
 /* One text, pair, or list of ids. */
 struct ferry_item {
@@ -25,6 +27,14 @@ struct ferry_item {
     uint32_t index;
     enum ferry_status status; /* OK until something is wrong with this item */
     char *error_text;         /* owned, by malloc; NULL while status is OK */
+    /* score, next and generate: what is decoded for it. */
+    struct ferry_sequence *sequences; /* [sequence_count], in the arena; they own some memory */
+    uint32_t sequence_count;
+    const int32_t *prompt; /* [prompt_length], in the arena */
+    uint32_t prompt_length;
+    float *logprobs;     /* score: [prompt_length], of each token */
+    int32_t *top_ids;    /* score: [prompt_length * top] */
+    float *top_logprobs; /* likewise */
 };
 
 /* What a request counts for in the queue limits. */
@@ -39,6 +49,7 @@ struct ferry_request {
     struct ferry_wire_request wire;
     const struct ferry_loaded_model *model; /* borrowed; NULL for operations without one */
     struct ferry_model_queue *queue;        /* the model's */
+    struct ferry_decode_queue *decode;      /* the model's; NULL when it does not decode */
     int64_t arrived_ns, deadline_ns;
 
     struct ferry_item *items; /* [wire.item_count], in the arena */
@@ -52,10 +63,19 @@ struct ferry_request {
     int64_t tokenize_ns, ready_ns; /* how long it took; when the items were ready to be computed */
     bool queued;                   /* its items were added; under the queue's lock */
 
-    atomic_uint unfinished; /* items that are pending or being computed */
+    uint64_t seed; /* generate: as asked for, or drawn */
+
+    atomic_uint unfinished; /* items (score, next, generate: sequences) not yet computed */
     atomic_int failure;     /* enum ferry_status: the whole request is answered with it; OK: none */
     _Atomic uint64_t padded_tokens;
-    _Atomic int64_t queue_ns, compute_ns; /* longest wait for a batch, longest batch */
+    _Atomic int64_t queue_ns, compute_ns; /* longest wait for a batch, longest batch; of what is
+                                           * decoded: until the first step, from there to the end */
+    _Atomic int64_t begun_ns;             /* its first step; 0: none yet */
+
+    /* A stream: see done_list.h. */
+    atomic_bool has_progress;
+    struct ferry_request *progress_next;
+    uint32_t parts_sent; /* the io thread's */
 
     struct ferry_buffer reply; /* the encoded answer, once it is done */
     enum ferry_status status;  /* of the reply */
@@ -98,8 +118,9 @@ void ferry_item_fail(struct ferry_item *item, enum ferry_status status, const ch
 /* Encodes an error as the reply, whatever was there before. */
 void ferry_request_answer_error(struct ferry_request *request, enum ferry_status status,
                                 const char *text, uint32_t retry_after_ms);
-/* Encodes the embed reply from matrix and items, or the failure. The last finisher only. */
-void ferry_request_answer_embed(struct ferry_request *request);
+/* Encodes the reply of an embed, score, next or generate request from what its items came to, or
+ * the failure. The last finisher only. */
+void ferry_request_answer(struct ferry_request *request);
 /* What every reply with results tells; its arrays live in the request's arena. False without
  * memory. `now` closes times.total. */
 FERRY_MUST_CHECK bool ferry_request_truth(struct ferry_request *request, int64_t now,

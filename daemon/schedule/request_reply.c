@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/schedule/decode_reply.h"
 #include "daemon/schedule/request.h"
 #include "daemon/tasks/embed_rows.h"
 
@@ -50,8 +51,8 @@ bool ferry_request_truth(struct ferry_request *request, int64_t now,
     *ret_truth = (struct ferry_wire_truth){
         .model = {.name = model->name,
                   .digest = model->digest,
-                  .engine = model->info->engine,
-                  .precision = model->info->precision,
+                  .engine = ferry_model_engine(model),
+                  .precision = ferry_model_precision(model),
                   .device = model->info->device,
                   .padding_affects_result = model->info->padding_affects_result},
         .times = request->times,
@@ -94,14 +95,8 @@ static const char *failure_text(enum ferry_status status, const struct ferry_req
     }
 }
 
-void ferry_request_answer_embed(struct ferry_request *request) {
-    char text[FERRY_ERROR_TEXT_BYTES];
-    enum ferry_status failure = ferry_request_failure(request);
-    if (failure != FERRY_OK) {
-        close_times(request, ferry_clock_now());
-        ferry_request_answer_error(request, failure, failure_text(failure, request, text), 0);
-        return;
-    }
+static enum ferry_status encode_embed(struct ferry_request *request,
+                                      const struct ferry_wire_truth *truth) {
     struct ferry_wire_matrix matrix = {
         .dtype = request->wire.dtype,
         .rows = request->wire.item_count,
@@ -110,10 +105,27 @@ void ferry_request_answer_embed(struct ferry_request *request) {
         .size = request->row_bytes * request->wire.item_count,
         .scales = request->scales,
     };
+    return ferry_wire_reply_embed(&request->wire.id, truth, &matrix, &request->reply);
+}
+
+static enum ferry_status encode(struct ferry_request *request,
+                                const struct ferry_wire_truth *truth) {
+    return request->wire.operation == FERRY_OPERATION_EMBED ? encode_embed(request, truth)
+                                                            : ferry_decode_encode(request, truth);
+}
+
+void ferry_request_answer(struct ferry_request *request) {
+    char text[FERRY_ERROR_TEXT_BYTES];
+    enum ferry_status failure = ferry_request_failure(request);
+    if (failure != FERRY_OK) {
+        close_times(request, ferry_clock_now());
+        ferry_request_answer_error(request, failure, failure_text(failure, request, text), 0);
+        return;
+    }
     struct ferry_wire_truth truth;
     enum ferry_status status = FERRY_OUT_OF_MEMORY;
     if (ferry_request_truth(request, ferry_clock_now(), &truth))
-        status = ferry_wire_reply_embed(&request->wire.id, &truth, &matrix, &request->reply);
+        status = encode(request, &truth);
     request->status = status;
     if (status != FERRY_OK)
         ferry_request_answer_error(request, status,

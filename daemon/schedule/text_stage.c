@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "daemon/schedule/decode_prepare.h"
 #include "daemon/schedule/model_queue.h"
 #include "daemon/tasks/detokenize_items.h"
 #include "daemon/tasks/embed_rows.h"
@@ -23,6 +24,8 @@ enum ferry_status ferry_text_stage_init(struct ferry_text_stage *stage,
     if (stage->sessions == NULL)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for tokenizer sessions");
     for (uint32_t i = 0; i < model_count; i++) {
+        if (models[i]->tokenizer == NULL)
+            continue;
         enum ferry_status status = ferry_tokenizer_session_create(
             models[i]->tokenizer, word_cache_bytes, &stage->sessions[i], error);
         if (status != FERRY_OK) {
@@ -180,11 +183,13 @@ static bool answer_or_prepare(struct ferry_text_stage *stage, struct ferry_reque
         answer_detokenize(stage, request);
         return false;
     }
-    bool ready = prepare_embed(stage, request);
+    bool ready = request->decode != NULL
+                     ? ferry_decode_prepare(stage->sessions[request->queue->index], request)
+                     : prepare_embed(stage, request);
     request->ready_ns = ferry_clock_now();
     request->tokenize_ns = request->ready_ns - begin;
     if (!ready)
-        ferry_request_answer_embed(request);
+        ferry_request_answer(request);
     return ready;
 }
 
@@ -195,11 +200,12 @@ bool ferry_text_stage_run(struct ferry_text_stage *stage, struct ferry_request *
     if (ferry_request_failure(request) == FERRY_OK && !ferry_request_prepare_items(request))
         ferry_request_fail(request, FERRY_OUT_OF_MEMORY);
     if (ferry_request_failure(request) != FERRY_OK) {
-        ferry_request_answer_embed(request);
+        ferry_request_answer(request);
         return false;
     }
     struct ferry_tokenizer_session *session = stage->sessions[request->queue->index];
     bool ready = answer_or_prepare(stage, request, begin);
-    ferry_tokenizer_session_trim(session, KEPT_SESSION_BYTES);
+    if (session != NULL)
+        ferry_tokenizer_session_trim(session, KEPT_SESSION_BYTES);
     return ready;
 }

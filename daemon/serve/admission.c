@@ -15,7 +15,8 @@ enum {
      */
     BYTES_PER_TOLD_TOKEN = 64,
     BYTES_PER_TEXT_TOKEN = 40, /* detokenize: the id, and twice a long word */
-    ADDED_TOKENS = 3           /* special tokens around a pair */
+    BYTES_PER_DECODED_TOKEN = 48,
+    ADDED_TOKENS = 3 /* special tokens around a pair */
 };
 /* Weight of the newest measurement: half of what is remembered is younger than a second. */
 static const double NEWEST_WEIGHT = 0.25;
@@ -41,6 +42,29 @@ static uint64_t told_tokens(const struct ferry_wire_request *wire,
     return (tokens / step + 1) * limit;
 }
 
+/* What one token of a score or of a choice takes: id, log-probability, the end of its text, some
+ * text, its alternatives; all of it once more in the reply. */
+static uint64_t decoded_bytes_a_token(const struct ferry_wire_request *wire) {
+    return BYTES_PER_DECODED_TOKEN + wire->top * 2 * (uint64_t)(sizeof(int32_t) + sizeof(float));
+}
+
+static uint64_t decoded_tokens(const struct ferry_wire_request *wire,
+                               const struct ferry_wire_item *item, uint32_t max_length) {
+    uint64_t most = wire->windows ? UINT32_MAX : max_length;
+    uint64_t prompt =
+        item->text.data != NULL ? (uint64_t)item->text.size + ADDED_TOKENS : item->id_count;
+    prompt = prompt < most ? prompt : most;
+    if (wire->operation != FERRY_OPERATION_GENERATE)
+        return prompt + 1;
+    uint64_t total = prompt + wire->generation.max_new_tokens;
+    return (total < max_length ? total : max_length) * wire->generation.choices;
+}
+
+static bool is_decoded(const struct ferry_wire_request *wire) {
+    return wire->operation == FERRY_OPERATION_SCORE || wire->operation == FERRY_OPERATION_NEXT ||
+           wire->operation == FERRY_OPERATION_GENERATE;
+}
+
 /* What an item takes beside its part of the message, and its row. */
 static uint64_t item_bytes(const struct ferry_wire_request *wire,
                            const struct ferry_wire_item *item, uint32_t max_length) {
@@ -49,6 +73,8 @@ static uint64_t item_bytes(const struct ferry_wire_request *wire,
         return told_tokens(wire, item, max_length) * BYTES_PER_TOLD_TOKEN;
     if (wire->operation == FERRY_OPERATION_DETOKENIZE)
         return ids + (uint64_t)item->id_count * BYTES_PER_TEXT_TOKEN;
+    if (is_decoded(wire))
+        return ids + decoded_tokens(wire, item, max_length) * decoded_bytes_a_token(wire);
     return ids + token_bound(item, max_length) * BYTES_PER_TOKEN;
 }
 
@@ -58,7 +84,8 @@ struct ferry_request_load ferry_admission_load(const struct ferry_wire_request *
     struct ferry_request_load load = {.items = wire->item_count};
     uint64_t contents = 0;
     for (uint32_t i = 0; i < wire->item_count; i++) {
-        load.tokens += token_bound(&wire->items[i], model->max_length);
+        load.tokens += is_decoded(wire) ? decoded_tokens(wire, &wire->items[i], model->max_length)
+                                        : token_bound(&wire->items[i], model->max_length);
         contents += item_bytes(wire, &wire->items[i], model->max_length);
     }
     if (contents / 2 > arena_maximum) /* in the request, and as much in its encoded reply */

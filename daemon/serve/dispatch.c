@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "daemon/serve/server.h"
 #include "ipc/msgpack_reader.h"
+#include "ipc/wire_names.h"
 
 static void refuse(struct ferry_server *server, struct ferry_request *request,
                    const struct ferry_error *error, uint32_t retry_after_ms) {
@@ -27,6 +28,65 @@ static const struct ferry_loaded_model *find_model(const struct ferry_server *se
     ferry_fail(error, FERRY_NOT_FOUND, "no model \"%s\" here; the default one is \"%s\"",
                ferry_printable(name->data, name->size, printable), server->models[0]->name);
     return NULL;
+}
+
+static const char *missing_settings(const struct ferry_wire_generation *generation,
+                                    const struct ferry_loaded_model *model) {
+    const struct {
+        const char *name;
+        bool asked;
+        enum ferry_input_kind input;
+    } settings[] = {
+        {"top_k", generation->top_k != 0, FERRY_INPUT_TOP_K},
+        {"top_p", generation->top_p < 1, FERRY_INPUT_TOP_P},
+        {"min_p", generation->min_p > 0, FERRY_INPUT_MIN_P},
+        {"repetition_penalty",
+         generation->repetition_penalty < 1 || generation->repetition_penalty > 1,
+         FERRY_INPUT_REPETITION_PENALTY},
+        {"temperature", generation->has_temperature, FERRY_INPUT_TEMPERATURE},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (settings[i].asked && (model->settings >> settings[i].input & 1) == 0)
+            return settings[i].name;
+    return generation->logprobs             ? "logprobs"
+           : generation->min_new_tokens > 0 ? "min_new_tokens"
+                                            : NULL;
+}
+
+/* Whether the model can be asked for this at all. */
+static enum ferry_status check_operation(const struct ferry_wire_request *wire,
+                                         const struct ferry_loaded_model *model,
+                                         struct ferry_error *error) {
+    const char *name = ferry_wire_operation_names[wire->operation];
+    bool offered = true;
+    switch (wire->operation) {
+    case FERRY_OPERATION_EMBED:
+        offered = ferry_model_embeds(model);
+        break;
+    case FERRY_OPERATION_SCORE:
+    case FERRY_OPERATION_NEXT:
+        offered = ferry_model_scores(model);
+        break;
+    case FERRY_OPERATION_GENERATE:
+        offered = ferry_model_generates(model);
+        break;
+    default:
+        if (model->tokenizer == NULL)
+            return ferry_fail(error, FERRY_UNSUPPORTED, "%s: model \"%s\" has no tokenizer", name,
+                              model->name);
+    }
+    if (!offered)
+        return ferry_fail(error, FERRY_UNSUPPORTED,
+                          "%s: model \"%s\" was exported for the task %s%s", name, model->name,
+                          model->task, model->decoding.combined ? ", as a combined model" : "");
+    if (wire->operation != FERRY_OPERATION_GENERATE || !model->decoding.combined)
+        return FERRY_OK;
+    const char *missing = missing_settings(&wire->generation, model);
+    return missing == NULL
+               ? FERRY_OK
+               : ferry_fail(error, FERRY_UNSUPPORTED,
+                            "%s: model \"%s\" chooses its tokens itself and does not take it",
+                            missing, model->name);
 }
 
 static void accept_request(struct ferry_server *server, struct ferry_request *request) {
@@ -74,6 +134,11 @@ static void submit(struct ferry_server *server, struct ferry_request *request) {
     ferry_admission_enter(&server->admission, &request->load, server->now);
 }
 
+static bool is_decoded(enum ferry_operation operation) {
+    return operation == FERRY_OPERATION_SCORE || operation == FERRY_OPERATION_NEXT ||
+           operation == FERRY_OPERATION_GENERATE;
+}
+
 static void handle_work(struct ferry_server *server, struct ferry_request *request,
                         size_t body_bytes) {
     struct ferry_error error = {.status = FERRY_INTERNAL};
@@ -90,7 +155,13 @@ static void handle_work(struct ferry_server *server, struct ferry_request *reque
         refuse(server, request, &error, 0);
         return;
     }
+    if (check_operation(&request->wire, request->model, &error) != FERRY_OK) {
+        refuse(server, request, &error, 0);
+        return;
+    }
     request->queue = ferry_pipeline_queue(server->pipeline, index);
+    if (is_decoded(request->wire.operation))
+        request->decode = ferry_pipeline_decode_queue(server->pipeline, index);
     request->normalize =
         request->wire.normalize < 0 ? request->model->normalize : request->wire.normalize == 1;
     request->load = ferry_admission_load(&request->wire, request->model, body_bytes,

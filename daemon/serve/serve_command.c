@@ -40,12 +40,24 @@ static enum ferry_status check_names(const struct service *service, struct ferry
     return FERRY_OK;
 }
 
+/* What the engine is told may be more than the scheduler asks for in one step: each running
+ * sequence may add a token to the prompts' share. */
+static struct ferry_decoder_options decoder_options(const struct ferry_options *options) {
+    return (struct ferry_decoder_options){
+        .cache_bytes = options->cache_bytes,
+        .max_sequences = (uint32_t)options->sequences,
+        .max_step_tokens =
+            options->step_tokens == 0 ? 0 : (uint32_t)(options->step_tokens + options->sequences),
+        .threads = (uint32_t)options->decode_threads};
+}
+
 static enum ferry_status open_models(struct service *service, struct ferry_error *error) {
     const struct ferry_options *options = service->options;
     struct ferry_model_opening_options opening = {.engine = options->engine,
                                                   .engine_folder = options->engine_path,
                                                   .device = options->device,
-                                                  .mkl_intel_path = options->mkl_intel_path != 0};
+                                                  .mkl_intel_path = options->mkl_intel_path != 0,
+                                                  .decoder = decoder_options(options)};
     if (options->models.count == 0)
         return ferry_fail(error, FERRY_USAGE,
                           "no model: name a model directory with --model DIR (FERRY_MODEL); "
@@ -62,9 +74,10 @@ static enum ferry_status open_models(struct service *service, struct ferry_error
             return status;
         const struct ferry_loaded_model *model = service->models[i];
         ferry_log(FERRY_LOG_NOTICE, "model %s: %s on %s, %s, %.12s, opened in %" PRId64 " ms: %s",
-                  model->name, model->info->engine, model->info->device, model->info->precision,
-                  model->digest, (ferry_clock_now() - begin) / FERRY_NANOSECONDS_PER_MILLISECOND,
-                  model->info->proof);
+                  model->name, ferry_model_engine(model), model->info->device,
+                  ferry_model_precision(model), model->digest,
+                  (ferry_clock_now() - begin) / FERRY_NANOSECONDS_PER_MILLISECOND,
+                  ferry_model_proof(model));
     }
     return FERRY_OK;
 }
@@ -80,6 +93,9 @@ static enum ferry_status start_pipeline(struct service *service, struct ferry_er
         .batch_tokens = (uint32_t)options->batch_tokens,
         .batch_sequences = (uint32_t)options->batch_sequences,
         .bulk_limit_ns = (int64_t)options->bulk_wait_ms * FERRY_NANOSECONDS_PER_MILLISECOND,
+        .step_tokens = (uint32_t)options->step_tokens,
+        .engine_timeout_ns =
+            (int64_t)options->engine_timeout_ms * FERRY_NANOSECONDS_PER_MILLISECOND,
     };
     return ferry_pipeline_start(service->models, service->model_count, &pipeline,
                                 &service->pipeline, error);

@@ -72,13 +72,19 @@ static void count(struct ferry_server *server, const struct ferry_request *reque
 }
 
 static void send_done(struct ferry_server *server) {
-    struct ferry_request *request = ferry_done_list_take(ferry_pipeline_done(server->pipeline));
+    struct ferry_done_list *done = ferry_pipeline_done(server->pipeline);
+    struct ferry_request *request = ferry_done_list_take(done);
+    struct ferry_request *progress = ferry_done_list_take_progress(done); /* after what is done */
+    struct ferry_request *streamed;
+    while ((streamed = ferry_progress_next(&progress)) != NULL)
+        ferry_server_stream(server, streamed);
     while (request != NULL) {
         struct ferry_request *next = request->next;
         unlink_active(server, request);
         ferry_admission_leave(&server->admission, &request->load, request->token_count,
                               server->now);
         count(server, request);
+        ferry_server_end_stream(server, request);
         ferry_server_send(server, request);
         request = next;
     }
@@ -108,6 +114,7 @@ static int wait_milliseconds(const struct ferry_server *server) {
 }
 
 static void expire(struct ferry_server *server) {
+    ferry_pipeline_watch(server->pipeline, server->now);
     int64_t next = ferry_pipeline_expire(server->pipeline, server->now);
     if (server->active > 0 && next > server->now + DEADLINE_LOOK_NS)
         next = server->now + DEADLINE_LOOK_NS;

@@ -24,6 +24,7 @@ struct ferry_server_settings {
 struct ferry_server_statistics {
     uint64_t answered[FERRY_STATUS_COUNT];
     uint64_t items, tokens, padded_tokens;
+    uint64_t parts;
     struct ferry_histogram tokenize, queue, compute, total; /* microseconds */
 };
 
@@ -60,6 +61,11 @@ FERRY_MUST_CHECK bool ferry_server_run(struct ferry_server *server, const volati
 void ferry_server_handle(struct ferry_server *server, struct ferry_message *message);
 /* Sends the reply of a request that is not (or no longer) accepted, and releases it. */
 void ferry_server_send(struct ferry_server *server, struct ferry_request *request);
+/* Sends what a streamed request has got since the last part, unless its reader is slow: then the
+ * next part has more. A client that is gone cancels the request. */
+void ferry_server_stream(struct ferry_server *server, struct ferry_request *request);
+/* Sends the parts that are left, whatever has to wait for them; before the reply. */
+void ferry_server_end_stream(struct ferry_server *server, struct ferry_request *request);
 /* Encodes the status reply into request->reply. */
 void ferry_server_answer_status(struct ferry_server *server, struct ferry_request *request);
 

@@ -16,18 +16,34 @@ static struct ferry_wire_histogram summarize(const struct ferry_histogram *histo
     };
 }
 
+static void describe_decoding(struct ferry_server *server, uint32_t index,
+                              struct ferry_wire_status_model *described) {
+    struct ferry_decode_queue *queue = ferry_pipeline_decode_queue(server->pipeline, index);
+    if (queue == NULL)
+        return;
+    struct ferry_decode_counters counters = ferry_decode_queue_count(queue);
+    described->decode_running = counters.now.running;
+    described->decode_waiting = counters.now.waiting;
+    described->decode_blocks_used = counters.now.blocks_used;
+    described->decode_blocks = counters.blocks;
+    described->decode_steps = counters.steps;
+    described->decode_preempted = counters.now.preempted;
+    described->decode_computed_tokens = counters.computed_tokens;
+    described->decode_new_tokens = counters.new_tokens;
+}
+
 static struct ferry_wire_status_model describe(struct ferry_server *server, uint32_t index) {
     const struct ferry_loaded_model *model = server->models[index];
     const struct ferry_model_info *info = model->info;
-    return (struct ferry_wire_status_model){
+    struct ferry_wire_status_model described = {
         .name = model->name,
         .digest = model->digest,
         .task = model->task,
-        .engine = info->engine,
-        .precision = info->precision,
+        .engine = ferry_model_engine(model),
+        .precision = ferry_model_precision(model),
         .device = info->device,
         .pooling = model->pooling,
-        .proof = info->proof,
+        .proof = ferry_model_proof(model),
         .max_length = model->max_length,
         .width = info->width,
         .vocabulary_size = (uint32_t)model->vocabulary_size,
@@ -39,6 +55,8 @@ static struct ferry_wire_status_model describe(struct ferry_server *server, uint
         .equal_lengths_only = info->equal_lengths_only,
         .padding_affects_result = info->padding_affects_result,
     };
+    describe_decoding(server, index, &described);
+    return described;
 }
 
 static struct ferry_wire_status_limits limits_of(const struct ferry_server *server,

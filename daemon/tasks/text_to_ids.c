@@ -18,7 +18,7 @@ struct ferry_encode_options ferry_encode_options_of(const struct ferry_wire_requ
         .side = request->truncate == FERRY_WIRE_TRUNCATE_LEFT ? FERRY_TRUNCATE_LEFT
                                                               : FERRY_TRUNCATE_RIGHT,
         .offsets = FERRY_OFFSETS_NONE,
-        .add_special_tokens = true,
+        .add_special_tokens = request->add_special_tokens,
         .special_tokens_as_text = request->special_tokens_as_text,
     };
 }

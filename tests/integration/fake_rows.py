@@ -22,6 +22,28 @@ def fake_row(ids, type_ids=None, width=WIDTH):
     return (upper / 2.0**23 - 1.0).astype(numpy.float32)
 
 
+def fake_logits(ids, vocabulary, end_id=None, end_at=0):
+    """Of the token that follows ids."""
+    logits = 8 * fake_row(ids, width=vocabulary)
+    if end_at > 0:
+        logits[end_id] = 100.0 if len(ids) >= end_at else -100.0
+    return logits
+
+
+def fake_logprobs(ids, vocabulary, **end):
+    """Natural-log probabilities of every token that may follow ids."""
+    logits = fake_logits(ids, vocabulary, **end).astype(numpy.float64)
+    return logits - logits.max() - numpy.log(numpy.exp(logits - logits.max()).sum())
+
+
+def fake_greedy(ids, vocabulary, new_tokens, **end):
+    """Only the new tokens."""
+    new = []
+    for _ in range(new_tokens):
+        new.append(int(fake_logits(list(ids) + new, vocabulary, **end).argmax()))
+    return new
+
+
 class Oracle:
     """Texts to the rows that a fake model must answer."""
 

@@ -72,3 +72,51 @@ def make_fake(folder, name="fake", script=None, **changes):
     manifest.update(changes)
     write_manifest(folder, manifest)
     return folder
+
+
+DECODE_VOCABULARY = 257  # every byte, and an end of text
+DECODE_LENGTH = 128
+END_ID = 256
+
+
+def byte_level_tokenizer(folder, special="<|endoftext|>"):
+    """tokenizer.json of a byte-level BPE without merges: 256 bytes and one special token."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(special, special=True, normalized=False)])
+    tokenizer.save(str(Path(folder) / "tokenizer.json"))
+    return tokenizer
+
+
+def make_fake_decoder(folder, name="fake", script="", tokenizer=True, **changes):
+    """A model directory for the fake engine that continues texts. Returns its path."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if tokenizer:
+        byte_level_tokenizer(folder)
+    (folder / "config.json").write_text("{}")
+    files = sorted(path for path in folder.iterdir() if path.name != "ferry.json")
+    manifest = {
+        "format": "ferry-model/1",
+        "name": name,
+        "task": "generate",
+        "engine": "fake",
+        "fake": {"script": script},
+        "inputs": [{"kind": "ids", "dtype": "int64"}],
+        "output": {"index": 0, "shape": "logits"},
+        "pooling": "none",
+        "width": DECODE_VOCABULARY,
+        "max_length": DECODE_LENGTH,
+        "vocabulary_size": DECODE_VOCABULARY,
+        "begin_id": END_ID,
+        "end_ids": [],
+        "files": {path.name: digest(path) for path in files},
+        "golden": {"tolerance": 1e-4, "rows": []},
+    }
+    manifest.update(changes)
+    write_manifest(folder, manifest)
+    return folder

@@ -31,6 +31,14 @@ def matrix(vectors):
     return rows
 
 
+def ids_of(data):
+    return numpy.frombuffer(data, "<i4").tolist()
+
+
+def floats_of(data):
+    return numpy.frombuffer(data, "<f4")
+
+
 class NoReply(AssertionError):
     """Nothing came back within the time a test allows."""
 
@@ -81,6 +89,20 @@ class RawClient:
         reply = decode(body)
         assert reply["v"] == 1 and isinstance(reply["status"], str), reply
         return reply
+
+    def receive_stream(self, wanted=None, timeout=None):
+        """The parts of one stream, in order, and its reply. Only this request may be in flight."""
+        parts = []
+        while True:
+            body = self.receive_body_or_none(self.timeout if timeout is None else timeout)
+            if body is None:
+                raise NoReply(f"no part and no reply after {len(parts)} parts")
+            message = decode(body)
+            assert wanted is None or message["id"] == wanted, message
+            if "status" in message:
+                return parts, message
+            assert message["part"] == len(parts), f"part {message['part']} after {len(parts)}"
+            parts.append(message)
 
     def call_body(self, body, timeout=None):
         self.send_body(body)

@@ -1,0 +1,81 @@
+/* The parts of streamed requests. What a part holds is decided when it is sent: while a reader is
+ * slow nothing piles up, the next part simply has more tokens. */
+#include "daemon/schedule/decode_reply.h"
+#include "daemon/serve/server.h"
+
+enum { PART_BYTES = 64 << 20 }; /* one part is bounded by its request's memory; this is a guard */
+
+static bool is_streamed(const struct ferry_request *request) {
+    return request->decode != NULL && request->wire.generation.stream && request->items != NULL;
+}
+
+/* Encodes the sequence's next part. The stream lock is held only here. */
+static bool encode_part(struct ferry_request *request, const struct ferry_sequence *sequence,
+                        struct ferry_wire_part *part, struct ferry_buffer *body) {
+    pthread_mutex_lock(&request->decode->stream_lock);
+    bool there = ferry_sequence_next_part(sequence, part);
+    part->part = request->parts_sent;
+    there = there && ferry_wire_part_encode(&request->wire.id, part, body) == FERRY_OK;
+    pthread_mutex_unlock(&request->decode->stream_lock);
+    return there;
+}
+
+static void note_sent(struct ferry_server *server, struct ferry_request *request,
+                      struct ferry_sequence *sequence, const struct ferry_wire_part *part) {
+    ferry_sequence_part_sent(sequence, part); /* the io thread's own fields */
+    request->parts_sent++;
+    server->statistics.parts++;
+}
+
+static enum ferry_send_result stream_sequence(struct ferry_server *server,
+                                              struct ferry_request *request,
+                                              struct ferry_sequence *sequence) {
+    struct ferry_wire_part part;
+    struct ferry_buffer body;
+    enum ferry_send_result result = FERRY_SEND_DONE;
+    ferry_buffer_init(&body, PART_BYTES);
+    if (encode_part(request, sequence, &part, &body))
+        result = ferry_server_endpoint_send_part(server->endpoint, request->message, &body);
+    if (result == FERRY_SEND_DONE && body.capacity > 0)
+        note_sent(server, request, sequence, &part);
+    ferry_buffer_free(&body);
+    return result;
+}
+
+void ferry_server_stream(struct ferry_server *server, struct ferry_request *request) {
+    enum ferry_send_result result = FERRY_SEND_DONE;
+    if (!is_streamed(request) || ferry_request_failure(request) != FERRY_OK)
+        return;
+    for (uint32_t i = 0; result == FERRY_SEND_DONE && i < request->wire.item_count; i++) {
+        struct ferry_item *item = &request->items[i];
+        for (uint32_t s = 0; result == FERRY_SEND_DONE && s < item->sequence_count; s++)
+            result = stream_sequence(server, request, &item->sequences[s]);
+    }
+    if (result == FERRY_SEND_GONE)
+        ferry_pipeline_cancel(server->pipeline, request);
+}
+
+static void send_rest(struct ferry_server *server, struct ferry_request *request,
+                      struct ferry_sequence *sequence) {
+    struct ferry_wire_part part;
+    struct ferry_buffer body;
+    ferry_buffer_init(&body, PART_BYTES);
+    struct ferry_message *address = NULL;
+    if (encode_part(request, sequence, &part, &body))
+        address = ferry_message_copy_address(request->message);
+    if (address != NULL) {
+        ferry_server_endpoint_reply(server->endpoint, address, &body);
+        note_sent(server, request, sequence, &part);
+    }
+    ferry_buffer_free(&body);
+}
+
+void ferry_server_end_stream(struct ferry_server *server, struct ferry_request *request) {
+    if (!is_streamed(request) || request->status != FERRY_OK)
+        return;
+    for (uint32_t i = 0; i < request->wire.item_count; i++) {
+        struct ferry_item *item = &request->items[i];
+        for (uint32_t s = 0; item->status == FERRY_OK && s < item->sequence_count; s++)
+            send_rest(server, request, &item->sequences[s]);
+    }
+}

@@ -1,0 +1,265 @@
+/* Reads text for byte-level tokenizers: pre-tokens are looked up in the word cache some of them
+ * after their place in it was asked for; what is not there is merged. Every pre-token's tokens
+ * depend on its bytes alone. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tokenizer/cached_chunk.h"
+#include "tokenizer/pretoken_scan.h"
+#include "tokenizer/text_reader.h"
+
+enum { BATCH = 64 /* pre-tokens that are prepared before the first is looked up */ };
+
+/* A part of the text in which no added token stands. */
+struct stretch {
+    size_t end;        /* of what is known */
+    bool is_end_known; /* it ends there */
+    bool has_space;    /* a space that is not in the text stands before it */
+    size_t invalid;    /* where reading ends with an error, else SIZE_MAX */
+};
+
+/* Offsets cover whole characters. */
+static void widen(const char *text, size_t end, struct ferry_token_offsets *offsets) {
+    while (((unsigned char)text[offsets->begin] & 0xC0) == 0x80)
+        offsets->begin--;
+    while (offsets->end < end && ((unsigned char)text[offsets->end] & 0xC0) == 0x80)
+        offsets->end++;
+}
+
+/* The offsets of tokens from `first` on, which are counted from the pre-token's begin, in the
+ * text. A space that is not in the text counts as the character behind it. */
+static void place_offsets(struct text_reader *reader, size_t first, size_t begin, bool has_space) {
+    struct ferry_token_run *run = reader->run;
+    for (size_t at = first; at < run->count; at++) {
+        struct ferry_token_offsets *offsets = &run->offsets[at];
+        uint32_t shift = has_space;
+        offsets->begin = (uint32_t)begin + offsets->begin - (offsets->begin > 0 ? shift : 0);
+        offsets->end = (uint32_t)begin + offsets->end - (offsets->end > 1 ? shift : 0);
+        widen(reader->text, reader->size, offsets);
+    }
+}
+
+/* Tokens from the cache come without their places, but with their sizes. */
+static void count_offsets(struct text_reader *reader, size_t first) {
+    const struct ferry_bpe *bpe = &reader->tokenizer->bpe;
+    struct ferry_token_run *run = reader->run;
+    uint32_t at = 0;
+    for (size_t token = first; token < run->count; token++) {
+        uint32_t end = at + ferry_bpe_token_size(bpe, run->ids[token]);
+        run->offsets[token] = (struct ferry_token_offsets){at, end};
+        at = end;
+    }
+}
+
+/* Appends the tokens of a pre-token; `bytes` are its own, in the text or with a space before. */
+static bool append_pretoken(struct text_reader *reader, const struct ferry_chunk *chunk,
+                            const char *text) {
+    struct ferry_tokenizer_session *session = reader->session;
+    const struct ferry_bpe *bpe = &reader->tokenizer->bpe;
+    struct ferry_token_run *run = reader->run;
+    size_t before = run->count;
+    if (!ferry_token_run_reserve(run, FERRY_CACHE_LONG_IDS + 1))
+        return false;
+    /* An unknown byte's token does not tell how many bytes it stands for. */
+    bool is_usable = !(bpe->has_unknown && run->wants_offsets);
+    if (is_usable && ferry_chunk_append(&session->cache, text, chunk, run)) {
+        if (run->wants_offsets)
+            count_offsets(reader, before);
+        return true;
+    }
+    if (!ferry_bpe_encode(bpe, &session->bpe, text + chunk->begin, chunk->size, run))
+        return false;
+    if (is_usable)
+        ferry_cache_put(&session->cache, &chunk->key, text + chunk->begin, chunk->size,
+                        run->ids + before, run->count - before);
+    return true;
+}
+
+static enum ferry_status consume(struct text_reader *reader, const struct ferry_chunk *chunks,
+                                 size_t count) {
+    for (size_t at = 0; at < count && !ferry_reader_is_done(reader); at++) {
+        size_t before = reader->run->count;
+        if (!append_pretoken(reader, &chunks[at], reader->text))
+            return ferry_reader_fail_memory(reader);
+        if (reader->run->wants_offsets)
+            place_offsets(reader, before, chunks[at].begin, false);
+        reader->furthest = chunks[at].begin + chunks[at].size;
+    }
+    return FERRY_OK;
+}
+
+/* Whether the end of a pre-token is what it will be when more of the text is known. */
+static bool is_settled(const struct stretch *stretch, const struct ferry_pretoken_scan *scan,
+                       size_t end) {
+    if (stretch->is_end_known)
+        return true;
+    size_t met = scan->invalid == SIZE_MAX ? end : scan->invalid;
+    return met + FERRY_PRETOKEN_LOOKAHEAD <= stretch->end;
+}
+
+/* Prepares pre-tokens from *at on; returns how many, and moves *at behind them. */
+static size_t scan_batch(struct text_reader *reader, struct stretch *stretch, size_t *at,
+                         struct ferry_chunk *chunks) {
+    struct ferry_pretoken_scan scan = {reader->text, stretch->end, reader->size, SIZE_MAX};
+    size_t count = 0, room = reader->limit - reader->run->count;
+    /* Every pre-token is one token or more: preparing more than the limit takes is lost. */
+    size_t wanted = room < BATCH ? room + 1 : BATCH;
+    while (*at < stretch->end && count < wanted) {
+        size_t end = ferry_pretoken_end(&scan, *at);
+        if (!is_settled(stretch, &scan, end))
+            break;
+        if (scan.invalid != SIZE_MAX) {
+            stretch->invalid = scan.invalid;
+            break;
+        }
+        ferry_chunk_prepare(&reader->session->cache, reader->text, reader->size, &chunks[count++],
+                            *at, end);
+        *at = end;
+    }
+    return count;
+}
+
+static bool reserve_spaced(struct ferry_bpe_workspace *workspace, size_t size) {
+    if (size <= workspace->spaced_capacity)
+        return true;
+    char *spaced = realloc(workspace->spaced, size * 2);
+    if (!spaced)
+        return false;
+    workspace->spaced = spaced;
+    workspace->spaced_capacity = size * 2;
+    return true;
+}
+
+/* The first pre-token of a stretch that gets a space before it. *is_read stays false when more of
+ * the text must be known first. */
+static enum ferry_status read_spaced(struct text_reader *reader, struct stretch *stretch,
+                                     size_t *at, bool *is_read) {
+    struct ferry_pretoken_scan scan = {reader->text, stretch->end, reader->size, SIZE_MAX};
+    size_t begin = *at, end = ferry_pretoken_end_after_space(&scan, begin);
+    struct ferry_bpe_workspace *workspace = &reader->session->bpe;
+    if (!is_settled(stretch, &scan, end))
+        return FERRY_OK;
+    stretch->invalid = scan.invalid;
+    if (scan.invalid != SIZE_MAX)
+        return FERRY_OK;
+    size_t size = end - begin + 1, before = reader->run->count;
+    if (!reserve_spaced(workspace, size + FERRY_CHUNK_KEY_BYTES))
+        return ferry_reader_fail_memory(reader);
+    workspace->spaced[0] = ' ';
+    memcpy(workspace->spaced + 1, reader->text + begin, size - 1);
+    struct ferry_chunk chunk;
+    ferry_chunk_prepare(&reader->session->cache, workspace->spaced, size, &chunk, 0, size);
+    if (!append_pretoken(reader, &chunk, workspace->spaced))
+        return ferry_reader_fail_memory(reader);
+    if (reader->run->wants_offsets)
+        place_offsets(reader, before, begin, true);
+    reader->furthest = *at = end;
+    stretch->has_space = false;
+    *is_read = true;
+    return FERRY_OK;
+}
+
+/* Reads what is settled of the stretch. *is_read: at least one pre-token was. */
+static enum ferry_status read_known(struct text_reader *reader, struct stretch *stretch, size_t *at,
+                                    bool *is_read) {
+    struct ferry_chunk chunks[BATCH];
+    enum ferry_status status = FERRY_OK;
+    *is_read = false;
+    if (stretch->has_space) {
+        status = read_spaced(reader, stretch, at, is_read);
+        if (status != FERRY_OK || stretch->has_space)
+            return status;
+    }
+    while (status == FERRY_OK && !ferry_reader_is_done(reader)) {
+        size_t count = scan_batch(reader, stretch, at, chunks);
+        status = consume(reader, chunks, count);
+        *is_read = *is_read || count > 0;
+        if (count == 0)
+            break;
+    }
+    return status;
+}
+
+static enum ferry_status read_known_or_fail(struct text_reader *reader, struct stretch *stretch,
+                                            size_t *at, bool *is_read) {
+    enum ferry_status status = read_known(reader, stretch, at, is_read);
+    if (status == FERRY_OK && stretch->invalid != SIZE_MAX && !ferry_reader_is_done(reader))
+        return ferry_reader_fail_utf8(reader, stretch->invalid);
+    return status;
+}
+
+static bool needs_space(const struct text_reader *reader, size_t begin, size_t end) {
+    return reader->tokenizer->add_prefix_space && begin < end && reader->text[begin] != ' ';
+}
+
+/* [begin, end) is all of the stretch. */
+static enum ferry_status read_stretch(struct text_reader *reader, size_t begin, size_t end) {
+    struct stretch stretch = {end, true, needs_space(reader, begin, end), SIZE_MAX};
+    size_t at = begin;
+    bool is_read = false;
+    return begin < end ? read_known_or_fail(reader, &stretch, &at, &is_read) : FERRY_OK;
+}
+
+static bool is_end_known(const struct text_reader *reader) {
+    return reader->has_match || reader->searched == reader->size;
+}
+
+/* The piece from `begin` on, as far as it is known, then further: where a pre-token is longer than
+ * what is known, twice as much must be, so that it is not scanned too often. */
+static enum ferry_status read_in_steps(struct text_reader *reader, size_t begin) {
+    struct stretch stretch = {0, false, reader->tokenizer->add_prefix_space, SIZE_MAX};
+    size_t at = begin, wanted = begin + 1;
+    enum ferry_status status = FERRY_OK;
+    bool is_read = false;
+    while (status == FERRY_OK && !ferry_reader_is_done(reader)) {
+        while (reader->searched < wanted && !is_end_known(reader))
+            ferry_reader_search(reader, begin);
+        stretch.end = reader->searched;
+        stretch.is_end_known = is_end_known(reader);
+        if (at >= stretch.end)
+            break;
+        if (at == begin)
+            stretch.has_space = needs_space(reader, begin, stretch.end);
+        status = read_known_or_fail(reader, &stretch, &at, &is_read);
+        if (stretch.is_end_known)
+            break;
+        wanted = is_read ? stretch.end + 1 : stretch.end + (stretch.end - at);
+    }
+    return status;
+}
+
+/* Added tokens that are looked for in normalised text: where both kinds are there, the raw ones
+ * come first in all of the text, these in what is left of it. */
+static enum ferry_status read_with_normalized(struct text_reader *reader, size_t begin) {
+    const struct ferry_added_tokens *added = &reader->tokenizer->added;
+    struct ferry_added_match match;
+    enum ferry_status status = FERRY_OK;
+    while (!is_end_known(reader))
+        ferry_reader_search(reader, begin);
+    const char *text = reader->text + begin;
+    size_t size = reader->searched - begin, stretch_begin = 0, search_from = 0;
+    while (
+        status == FERRY_OK && !ferry_reader_is_done(reader) && search_from < size &&
+        ferry_added_match_next(added, &added->normalized, text, size, search_from, size, &match)) {
+        search_from = match.end;
+        if (!ferry_added_match_accept(&match, text, size, stretch_begin,
+                                      reader->special_tokens_as_text))
+            continue;
+        status = read_stretch(reader, begin + stretch_begin, begin + match.begin);
+        if (status == FERRY_OK && !ferry_reader_is_done(reader) && match.begin < match.end &&
+            !ferry_token_run_append(reader->run, match.token->id, (uint32_t)(begin + match.begin),
+                                    (uint32_t)(begin + match.end)))
+            status = ferry_reader_fail_memory(reader);
+        stretch_begin = match.end;
+        reader->furthest = begin + match.end;
+    }
+    if (status == FERRY_OK && !ferry_reader_is_done(reader))
+        status = read_stretch(reader, begin + stretch_begin, begin + size);
+    return status;
+}
+
+enum ferry_status ferry_read_pretokens(struct text_reader *reader, size_t begin) {
+    return reader->tokenizer->added.normalized.first_byte_count > 0
+               ? read_with_normalized(reader, begin)
+               : read_in_steps(reader, begin);
+}
