@@ -86,9 +86,10 @@ enum ferry_client_operation {
     FERRY_CLIENT_GENERATE    /* go on with a text */
 };
 enum ferry_client_truncate {
-    FERRY_CLIENT_TRUNCATE_RIGHT, /* keep the beginning */
-    FERRY_CLIENT_TRUNCATE_LEFT,  /* keep the end */
-    FERRY_CLIENT_TRUNCATE_ERROR  /* the item fails with TOO_LONG */
+    FERRY_CLIENT_TRUNCATE_DEFAULT, /* embed, tokenize: right; score, next, generate: error */
+    FERRY_CLIENT_TRUNCATE_RIGHT,   /* keep the beginning */
+    FERRY_CLIENT_TRUNCATE_LEFT,    /* keep the end */
+    FERRY_CLIENT_TRUNCATE_ERROR    /* the item fails with TOO_LONG */
 };
 enum ferry_client_strategy { /* which text of a pair is cut */
                              FERRY_CLIENT_LONGEST_FIRST,
@@ -122,12 +123,14 @@ struct ferry_client_generation {
     uint32_t min_new_tokens;
     uint32_t choices;         /* independent continuations of each item; 0: 1 */
     uint32_t top_k;           /* 0: off */
-    float temperature;        /* 0: always the most probable token */
+    float temperature;        /* 0: always the most probable token; but a combined model, which
+                                 has a default of its own, uses that unless has_temperature */
     float top_p;              /* 0 and 1: off */
     float min_p;              /* 0: off */
     float repetition_penalty; /* 0 and 1: off */
     uint64_t seed;            /* with has_seed; without it the daemon draws one */
     bool has_seed;
+    bool has_temperature;
     bool logprobs;           /* of each new token; with `top` of its alternatives too */
     bool echo;               /* results begin with the prompt */
     bool ignore_end;         /* the model's end token does not end a choice */

@@ -5,9 +5,10 @@
 #include "base/clock.h"
 #include "clients/c/client_parts.h"
 
-_Static_assert((int)FERRY_CLIENT_TRUNCATE_LEFT == (int)FERRY_WIRE_TRUNCATE_LEFT &&
-                   (int)FERRY_CLIENT_TRUNCATE_ERROR == (int)FERRY_WIRE_TRUNCATE_ERROR,
-               "truncate");
+_Static_assert((int)FERRY_CLIENT_TRUNCATE_RIGHT == (int)FERRY_WIRE_TRUNCATE_RIGHT + 1 &&
+                   (int)FERRY_CLIENT_TRUNCATE_LEFT == (int)FERRY_WIRE_TRUNCATE_LEFT + 1 &&
+                   (int)FERRY_CLIENT_TRUNCATE_ERROR == (int)FERRY_WIRE_TRUNCATE_ERROR + 1,
+               "truncate, where 0 is the operation's default");
 _Static_assert((int)FERRY_CLIENT_ONLY_FIRST == (int)FERRY_WIRE_ONLY_FIRST &&
                    (int)FERRY_CLIENT_ONLY_SECOND == (int)FERRY_WIRE_ONLY_SECOND,
                "strategy");
@@ -161,6 +162,7 @@ static void set_generation(const struct ferry_client_generation *given, struct e
     wire->min_new_tokens = given->min_new_tokens;
     wire->top_k = given->top_k;
     wire->temperature = given->temperature;
+    wire->has_temperature = given->has_temperature;
     wire->min_p = given->min_p;
     wire->seed = given->seed;
     wire->has_seed = given->has_seed;
@@ -204,7 +206,8 @@ static void set_options(const struct ferry_client_request *request, uint32_t dea
         return;
     }
     wire->max_tokens = request->max_tokens;
-    wire->truncate = (enum ferry_wire_truncate)request->truncate;
+    if (request->truncate != FERRY_CLIENT_TRUNCATE_DEFAULT)
+        wire->truncate = (enum ferry_wire_truncate)((int)request->truncate - 1);
     wire->special_tokens_as_text = request->special_tokens_as_text;
     if (is_for_language_models(operation)) {
         set_language_options(request, encoding);
