@@ -16,6 +16,7 @@ from typing import (
     Iterable,
     List,
     Optional,
+    Sequence,
     Tuple,
     Union,
 )
@@ -26,6 +27,7 @@ from .calls import Calls, EmbedCall
 from .exchange import Call
 from .requests import Ids, TextOrPair, Texts
 from .results import server_of, texts_of
+from .streams import AsyncStream
 
 
 class AsyncClient(Calls):
@@ -162,6 +164,75 @@ class AsyncClient(Calls):
             return []
         options = {"model": model, "skip_special_tokens": skip_special_tokens}
         return texts_of(await self._pieces(self._detokenize(ids, deadline, options)))
+
+    async def score(
+        self,
+        texts: Optional[Texts] = None,
+        *,
+        ids: Optional[Ids] = None,
+        top: Optional[int] = None,
+        windows: Optional[bool] = None,
+        stride: Optional[int] = None,
+        deadline: Optional[float] = None,
+        full: bool = False,
+        **options: Any,
+    ) -> Any:
+        """As Client.score."""
+        options.update(top=top, windows=windows, stride=stride)
+        started = self._language("score", texts, ids, full, deadline, options)
+        return started.read(await self._pieces(started.call))
+
+    async def next(
+        self,
+        texts: Optional[Texts] = None,
+        *,
+        ids: Optional[Ids] = None,
+        top: Optional[int] = None,
+        deadline: Optional[float] = None,
+        full: bool = False,
+        **options: Any,
+    ) -> Any:
+        """As Client.next."""
+        options.update(top=top)
+        started = self._language("next", texts, ids, full, deadline, options)
+        return started.read(await self._pieces(started.call))
+
+    async def generate(
+        self,
+        prompts: Optional[Texts] = None,
+        *,
+        ids: Optional[Ids] = None,
+        max_new_tokens: Optional[int] = None,
+        temperature: Optional[float] = None,
+        top_p: Optional[float] = None,
+        seed: Optional[int] = None,
+        n: Optional[int] = None,
+        stop: Union[None, str, Sequence[str]] = None,
+        logprobs: Optional[bool] = None,
+        stream: bool = False,
+        deadline: Optional[float] = None,
+        full: bool = False,
+        **options: Any,
+    ) -> Any:
+        """As Client.generate."""
+        options.update(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p)
+        options.update(seed=seed, n=n, stop=stop, logprobs=logprobs)
+        if stream:
+            return self._generate_stream(AsyncStream, prompts, ids, full, deadline, options)
+        started = self._language("generate", prompts, ids, full, deadline, options)
+        return started.read(await self._pieces(started.call))
+
+    def generate_stream(
+        self,
+        prompts: Optional[Texts] = None,
+        *,
+        ids: Optional[Ids] = None,
+        deadline: Optional[float] = None,
+        full: bool = False,
+        **options: Any,
+    ) -> AsyncStream:
+        """As Client.generate_stream. Not a coroutine: "async for part in client.generate_stream(...)"."""
+        return self._generate_stream(AsyncStream, prompts, ids, full, deadline, options)
 
     async def status(self, *, deadline: Optional[float] = None) -> Dict[str, Any]:
         """As Client.status."""

@@ -6,7 +6,7 @@ import time
 import weakref
 from collections import deque
 from itertools import islice
-from typing import Any, Deque, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Deque, Dict, Iterable, Iterator, List, Optional, Sequence, Union
 
 import numpy
 
@@ -14,6 +14,7 @@ from .calls import Calls, EmbedCall
 from .exchange import Call
 from .requests import Ids, TextOrPair, Texts
 from .results import server_of, texts_of
+from .streams import Stream
 
 
 class Client(Calls):
@@ -21,7 +22,8 @@ class Client(Calls):
 
     endpoint: "ipc:///path" or "tcp://host:port"; None: default_endpoint(). It connects with the
     first call and again whenever the connection breaks, also in a child after fork().
-    deadline: seconds that a call may take unless it names its own. patience: seconds of silence
+    deadline: seconds that a call may take unless it names its own; 30 when not given, for generate
+    600. patience: seconds of silence
     after which the daemon counts as gone (Unavailable). max_attempts: how often one request is
     sent at most, when the connection is lost or the daemon says "later" (BUSY and the like).
 
@@ -170,6 +172,97 @@ class Client(Calls):
             return []
         options = {"model": model, "skip_special_tokens": skip_special_tokens}
         return texts_of(self._pieces(self._detokenize(ids, deadline, options)))
+
+    def score(
+        self,
+        texts: Optional[Texts] = None,
+        *,
+        ids: Optional[Ids] = None,
+        top: Optional[int] = None,
+        windows: Optional[bool] = None,
+        stride: Optional[int] = None,
+        deadline: Optional[float] = None,
+        full: bool = False,
+        **options: Any,
+    ) -> Any:
+        """How likely each text is: a list of Score; for a single str one Score.
+
+        texts: a str or a list of str. Or ids: rows of token ids. top: the most probable tokens at
+        each place too, this many. windows: a text longer than the model is scored by windows that
+        share stride tokens, instead of being refused. Further options: model, max_tokens, truncate
+        ("error" unless given), add_special_tokens, special_tokens, priority.
+        full: a LanguageResult, with errors by text instead of an exception.
+        """
+        options.update(top=top, windows=windows, stride=stride)
+        started = self._language("score", texts, ids, full, deadline, options)
+        return started.read(self._pieces(started.call))
+
+    def next(
+        self,
+        texts: Optional[Texts] = None,
+        *,
+        ids: Optional[Ids] = None,
+        top: Optional[int] = None,
+        deadline: Optional[float] = None,
+        full: bool = False,
+        **options: Any,
+    ) -> Any:
+        """The top (10) most probable tokens that may follow each text: a list of NextTokens; for a
+        single str one. Arguments as in score."""
+        options.update(top=top)
+        started = self._language("next", texts, ids, full, deadline, options)
+        return started.read(self._pieces(started.call))
+
+    def generate(
+        self,
+        prompts: Optional[Texts] = None,
+        *,
+        ids: Optional[Ids] = None,
+        max_new_tokens: Optional[int] = None,
+        temperature: Optional[float] = None,
+        top_p: Optional[float] = None,
+        seed: Optional[int] = None,
+        n: Optional[int] = None,
+        stop: Union[None, str, Sequence[str]] = None,
+        logprobs: Optional[bool] = None,
+        stream: bool = False,
+        deadline: Optional[float] = None,
+        full: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Goes on with each prompt: a list of Generation; for a single str one Generation, whose
+        text is the first choice's.
+
+        prompts: a str or a list of str. Or ids: rows of token ids. Greedy unless temperature is
+        given; seed: the same call with the same seed gives the same. n: independent choices of each
+        prompt. stop: a str or several, before which a choice ends. Further options, as in
+        docs/protocol.md: min_new_tokens, top_k, min_p, repetition_penalty, stop_ids, echo,
+        ignore_end, top (with logprobs), skip_special_tokens, and those of score.
+        deadline: seconds for the whole call; 600 unless the client has its own.
+        stream: an iterator over parts instead, as from generate_stream.
+        """
+        options.update(max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p)
+        options.update(seed=seed, n=n, stop=stop, logprobs=logprobs)
+        if stream:
+            return self._generate_stream(Stream, prompts, ids, full, deadline, options)
+        started = self._language("generate", prompts, ids, full, deadline, options)
+        return started.read(self._pieces(started.call))
+
+    def generate_stream(
+        self,
+        prompts: Optional[Texts] = None,
+        *,
+        ids: Optional[Ids] = None,
+        deadline: Optional[float] = None,
+        full: bool = False,
+        **options: Any,
+    ) -> Stream:
+        """As generate, but an iterator over Part: text, ids, index, choice, logprobs and, in the last
+        part of a choice, finish_reason. Parts of one choice come in order, those of several mixed.
+        Closing the iterator, or dropping it, cancels the call. Its result attribute is what
+        generate would have returned, once it has ended. A stream whose connection is lost after
+        the first part raises Unavailable: begun anew it would repeat itself."""
+        return self._generate_stream(Stream, prompts, ids, full, deadline, options)
 
     def status(self, *, deadline: Optional[float] = None) -> Dict[str, Any]:
         """What the daemon runs and how it is doing, as docs/protocol.md has it."""

@@ -12,7 +12,7 @@ import time
 import weakref
 from collections import deque
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Callable, Deque, List, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -55,9 +55,18 @@ class Connection:
 
     # ---- calls, from any thread ----
 
-    def submit(self, sizes: List[int], encode: Encoder, deadline: Optional[float]) -> Call:
+    def submit(
+        self,
+        sizes: List[int],
+        encode: Encoder,
+        deadline: Optional[float],
+        whole: bool = False,
+        choices: int = 1,
+        on_part: Optional[Callable[[Piece, Dict[str, Any]], None]] = None,
+    ) -> Call:
         """Starts a call. sizes: about how many bytes each item takes; empty for a request without
-        items. The daemon's limits are kept by splitting."""
+        items. The daemon's limits are kept by splitting, unless it has to stay whole. on_part: as
+        in Call."""
         timeout = self.settings.deadline if deadline is None else deadline
         if not 0 < timeout <= 3600:
             raise ValueError(
@@ -65,7 +74,8 @@ class Connection:
             )
         now = time.monotonic()
         call = Call(deadline=now + timeout, submitted=now, timeout=timeout)
-        for first, count in self._split(sizes):
+        call.choices, call.on_part = choices, on_part
+        for first, count in [(0, len(sizes))] if whole else self._split(sizes):
             number = next(self._ids)
             body = encode(number, first, count)
             call.body_bytes += len(body)

@@ -14,7 +14,16 @@ from typing import Any, Callable, Deque, Dict, List, Optional
 
 import msgpack
 
-from .errors import RETRYABLE, BadData, FerryError, Timeout, TooLarge, Unavailable, error_of
+from .errors import (
+    RETRYABLE,
+    BadData,
+    Busy,
+    FerryError,
+    Timeout,
+    TooLarge,
+    Unavailable,
+    error_of,
+)
 
 SHORTEST_PAUSE = 0.010
 LONGEST_PAUSE = 2.0
@@ -31,6 +40,7 @@ class Settings:
     bytes_per_piece: int = 256 * 1024
     max_pending_bytes: int = 256 * 1024 * 1024
     max_reply_bytes: int = 256 * 1024 * 1024
+    generate_deadline: float = 600.0
 
     @property
     def heartbeat(self) -> float:
@@ -51,6 +61,10 @@ class Piece:
     reply: Optional[Dict[str, Any]] = None
     error: Optional[FerryError] = None
     """Of the only item of this piece; the other pieces are answered."""
+    next_part: int = 0
+    """Of a stream: how many parts have been delivered."""
+    ended_choices: int = 0
+    """Of a stream: those whose last part has been."""
 
 
 @dataclass(eq=False)
@@ -64,6 +78,13 @@ class Call:
     left: int = 0
     body_bytes: int = 0
     future: "Future[List[Piece]]" = field(default_factory=Future)
+    on_part: Optional[Callable[["Piece", Dict[str, Any]], None]] = None
+    """A stream: called with each part, in order, by the thread that owns the exchange."""
+    choices: int = 1
+    delivered_bytes: int = 0
+    """Of parts; written by the thread that owns the exchange."""
+    taken_bytes: int = 0
+    """Of them; written by who takes them."""
 
 
 class Exchange:
@@ -151,7 +172,8 @@ class Exchange:
         try:
             reply = msgpack.unpackb(body, raw=False, strict_map_key=False, unicode_errors="replace")
             number = reply.get("id")
-            status = reply["status"]
+            is_part = "part" in reply and "status" not in reply
+            status = "" if is_part else reply["status"]
         except Exception as cause:  # whatever is there, it is no ferryd
             self.fail_all(BadData(f"{self.endpoint} sent something that is no reply: {cause}"))
             return
@@ -161,12 +183,48 @@ class Exchange:
             piece = max(self.sent.values(), key=lambda candidate: len(candidate.body))
         if piece is None:
             return  # a pong, or the second reply to a request that was sent twice
-        if status == "OK":
-            self._widen_window()
-            piece.reply = reply
-            self._piece_done(piece)
+        if is_part:
+            self._part_came(piece, reply, len(body))
+        elif status == "OK":
+            self._piece_answered(piece, reply)
         else:
             self._piece_failed(piece, reply, now)
+
+    def _piece_answered(self, piece: Piece, reply: Dict[str, Any]) -> None:
+        failed = len(reply.get("errors") or ())
+        # The last part of every choice has come: nothing was lost at the end either.
+        if piece.call.on_part and piece.ended_choices < (piece.count - failed) * piece.call.choices:
+            self.fail(piece.call, self._stream_broken(piece))
+            return
+        self._widen_window()
+        piece.reply = reply
+        self._piece_done(piece)
+
+    # ---- parts of a stream ----
+
+    def _stream_broken(self, piece: Piece) -> BadData:
+        return BadData(
+            f"parts of the stream from {self.endpoint} were lost: {piece.next_part} came in order; "
+            "a daemon drops what is not read in time"
+        )
+
+    def _part_came(self, piece: Piece, part: Dict[str, Any], size: int) -> None:
+        call = piece.call
+        index, choice = part.get("index"), part.get("choice")
+        fits = isinstance(index, int) and isinstance(choice, int)
+        if call.on_part is None or not fits or index >= piece.count or choice >= call.choices:
+            text = f"{self.endpoint} sent a part of a stream that was not asked for"
+            self.fail(call, BadData(text))
+        elif part["part"] != piece.next_part:
+            self.fail(call, self._stream_broken(piece))
+        elif call.delivered_bytes - call.taken_bytes > self.settings.max_pending_bytes:
+            self.fail(call, Busy("the stream's parts are not taken: too many bytes of them wait"))
+        else:
+            piece.next_part += 1
+            piece.ended_choices += "finish_reason" in part
+            part["_size"] = size
+            call.delivered_bytes += size
+            call.on_part(piece, part)
 
     def _widen_window(self) -> None:
         self.answered_in_window += 1
@@ -178,7 +236,9 @@ class Exchange:
     def _piece_failed(self, piece: Piece, reply: Dict[str, Any], now: float) -> None:
         advice = reply.get("retry_after_ms") or 0
         self.sent.pop(piece.id, None)  # the daemon is through with it: nothing to cancel there
-        if reply["status"] in RETRYABLE and self._retry_later(piece, reply["status"], advice, now):
+        may_begin_anew = piece.next_part == 0  # parts would come to the user twice
+        retryable = may_begin_anew and reply["status"] in RETRYABLE
+        if retryable and self._retry_later(piece, reply["status"], advice, now):
             return
         message = str(reply.get("message", ""))
         if reply["status"] == "TOO_LARGE" and piece.count == 1:
@@ -215,7 +275,10 @@ class Exchange:
         for piece in list(self.sent.values()):
             if piece.id not in self.sent:
                 continue  # its call failed a moment ago
-            if piece.attempts >= self.settings.max_attempts:
+            if piece.next_part > 0:
+                text = f"the connection to {self.endpoint} was lost in the middle of a stream"
+                self.fail(piece.call, Unavailable(text))
+            elif piece.attempts >= self.settings.max_attempts:
                 self.fail(
                     piece.call,
                     Unavailable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import msgpack
@@ -20,6 +21,78 @@ CHOICES = {
     "special_tokens": ("parse", "text"),
     "priority": ("interactive", "bulk"),
 }
+
+
+# What each option of the language operations has to be. Ranges are the daemon's to check.
+_COMMON = {
+    "model": str,
+    "max_tokens": Integral,
+    "truncate": str,
+    "add_special_tokens": bool,
+    "special_tokens": str,
+    "priority": str,
+    "top": Integral,
+}
+LANGUAGE_OPTIONS: Dict[str, Dict[str, type]] = {
+    "score": {**_COMMON, "windows": bool, "stride": Integral},
+    "next": _COMMON,
+    "generate": {
+        **_COMMON,
+        "max_new_tokens": Integral,
+        "min_new_tokens": Integral,
+        "n": Integral,
+        "temperature": Real,
+        "top_k": Integral,
+        "top_p": Real,
+        "min_p": Real,
+        "repetition_penalty": Real,
+        "seed": Integral,
+        "stop": list,
+        "stop_ids": list,
+        "logprobs": bool,
+        "echo": bool,
+        "ignore_end": bool,
+        "skip_special_tokens": bool,
+    },
+}
+
+
+def language_options(operation: str, given: Dict[str, Any]) -> Dict[str, Any]:
+    """The options of score, next or generate, checked and as msgpack takes them."""
+    kinds = LANGUAGE_OPTIONS[operation]
+    options: Dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in kinds:
+            raise TypeError(f"{operation}() has no option {name!r}: there are {', '.join(kinds)}")
+        if value is not None:
+            options[name] = _option_value(name, value, kinds[name])
+    return options
+
+
+def _option_value(name: str, value: Any, kind: type) -> Any:
+    if kind is list:
+        return _list_value(name, [value] if isinstance(value, str) else value)
+    is_wrong_bool = isinstance(value, bool) and kind is not bool
+    if is_wrong_bool or not isinstance(value, kind):
+        wanted = {Integral: "an integer", Real: "a number", bool: "a bool", str: "a str"}[kind]
+        raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+    if kind is Integral:
+        return _integer(name, value)
+    return float(value) if kind is Real else value
+
+
+def _integer(name: str, value: Any) -> int:
+    if not -(2**63) <= int(value) < 2**64:
+        raise ValueError(f"{name} must fit 64 bits, not {value}")
+    return int(value)
+
+
+def _list_value(name: str, values: Iterable[Any]) -> List[Any]:
+    kind, wanted = (str, "str") if name == "stop" else (Integral, "integers")
+    values = list(values)
+    if not all(isinstance(value, kind) and not isinstance(value, bool) for value in values):
+        raise TypeError(f"{name} must be a list of {wanted}")
+    return values if name == "stop" else [_integer(name, value) for value in values]
 
 
 class Items:
@@ -47,6 +120,11 @@ class Items:
         if len(lengths) != 1:
             raise ValueError("ids and type_ids have different lengths")
         self.count = lengths.pop()
+
+    def refuse_pairs(self) -> None:
+        for index, text in enumerate(self.columns.get("texts", ())):
+            if not isinstance(text, str):
+                raise TypeError(f"texts[{index}] is a pair: language models take single texts")
 
     def sizes(self) -> List[int]:
         return [
