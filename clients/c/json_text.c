@@ -133,6 +133,16 @@ void json_put_float(struct json_text *json, float value) {
     json_put_raw(json, number);
 }
 
+void json_put_double(struct json_text *json, double value) {
+    char number[32];
+    if (!isfinite(value)) {
+        json_put_raw(json, "null");
+        return;
+    }
+    snprintf(number, sizeof number, "%.17g", value);
+    json_put_raw(json, number);
+}
+
 void json_put_fixed(struct json_text *json, double value, int decimals) {
     char number[400]; /* the largest double has 309 digits before its point */
     if (!isfinite(value)) {

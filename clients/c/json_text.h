@@ -27,6 +27,8 @@ void json_put_signed(struct json_text *json, int64_t value);
 void json_put_boolean(struct json_text *json, bool value);
 /* Nine significant digits, which give the same float back; NaN and infinities become null. */
 void json_put_float(struct json_text *json, float value);
+/* As many digits as give the same double back; NaN and infinities become null. */
+void json_put_double(struct json_text *json, double value);
 /* `decimals` digits after the point. */
 void json_put_fixed(struct json_text *json, double value, int decimals);
 /* What is JSON already. */

@@ -10,6 +10,10 @@
 const struct cli_command_row cli_commands[] = {
     {CLI_EMBED, "embed", "[TEXT...]", "the vector of each text"},
     {CLI_TOKENIZE, "tokenize", "[TEXT...]", "ids, tokens and character offsets of each text"},
+    {CLI_DETOKENIZE, "detokenize", "[IDS...]", "the text of each row of ids"},
+    {CLI_SCORE, "score", "[TEXT...]", "how likely each text is: log-probabilities, perplexity"},
+    {CLI_NEXT, "next", "[TEXT...]", "the most probable next tokens of each text"},
+    {CLI_GENERATE, "generate", "[TEXT...]", "goes on with each text"},
     {CLI_STATUS, "status", "", "what the daemon runs and how it is doing"},
     {CLI_PING, "ping", "", "whether the daemon answers, and how fast"},
     {CLI_BENCH, "bench", "[TEXT...]", "load the daemon and measure latency and throughput"},
@@ -22,6 +26,10 @@ enum option_kind {
     OPTION_COUNT,   /* uint32_t, minimum to UINT32_MAX */
     OPTION_SECONDS, /* uint32_t milliseconds, given as seconds with a fraction */
     OPTION_NUMBER,  /* double > 0 */
+    OPTION_REAL,    /* double >= 0 */
+    OPTION_SEED,    /* struct cli_seed */
+    OPTION_TEXTS,   /* struct cli_texts: one more */
+    OPTION_IDS,     /* struct cli_ids: one more */
     OPTION_CHOICE   /* int, index of one of the names separated by | in `argument` */
 };
 
@@ -38,9 +46,12 @@ struct option_row {
 };
 
 enum {
-    CLI_ALL = CLI_EMBED | CLI_TOKENIZE | CLI_STATUS | CLI_PING | CLI_BENCH,
-    CLI_TEXTS = CLI_EMBED | CLI_TOKENIZE,
+    CLI_PAIRS = CLI_EMBED | CLI_TOKENIZE,
+    CLI_ENCODING = CLI_PAIRS | CLI_LANGUAGE, /* text becomes ids */
+    CLI_TEXTS = CLI_ENCODING | CLI_DETOKENIZE,
     CLI_WORK = CLI_TEXTS | CLI_BENCH,
+    CLI_LIMITED = CLI_ENCODING | CLI_BENCH,
+    CLI_ALL = CLI_WORK | CLI_STATUS | CLI_PING,
     CLI_VECTORS = CLI_EMBED | CLI_BENCH
 };
 
@@ -50,22 +61,23 @@ static const struct option_row option_rows[] = {
     {"connect", 'c', OPTION_TEXT, "ENDPOINT", CLI_ALL, 0, AT(connect), NULL,
      "ipc:///path or tcp://host:port; default: $FERRY_ENDPOINT, else the daemon's own default"},
     {"deadline", 'd', OPTION_SECONDS, "SECONDS", CLI_ALL, 1, AT(deadline_ms), "FERRY_DEADLINE",
-     "give a request up after this time; default 30"},
+     "give a request up after this time; default 30, generate 600"},
     {"patience", 0, OPTION_SECONDS, "SECONDS", CLI_ALL, 1, AT(patience_ms), "FERRY_PATIENCE",
      "how long the daemon may be silent or not there; default 4"},
     {"file", 'f', OPTION_TEXT, "FILE", CLI_WORK, 0, AT(file), NULL,
      "read texts from FILE, one a line; without FILE and TEXT from standard input"},
-    {"pair", 'p', OPTION_FLAG, NULL, CLI_TEXTS, 0, AT(pair), NULL,
+    {"pair", 'p', OPTION_FLAG, NULL, CLI_PAIRS, 0, AT(pair), NULL,
      "pairs of texts: separated by a tab in a line, or two arguments each"},
     {"model", 'm', OPTION_TEXT, "NAME", CLI_WORK, 0, AT(model), "FERRY_MODEL",
      "which of the daemon's models; default: its first"},
-    {"max-tokens", 0, OPTION_COUNT, "N", CLI_WORK, 1, AT(max_tokens), NULL,
-     "a lower limit than the model's own"},
-    {"truncate", 0, OPTION_CHOICE, "default|right|left|error", CLI_WORK, 0, AT(truncate), NULL,
-     "which end of a text that is too long is cut; error: refuse it"},
-    {"strategy", 0, OPTION_CHOICE, "longest_first|only_first|only_second", CLI_TEXTS, 0,
+    {"max-tokens", 0, OPTION_COUNT, "N", CLI_LIMITED, 1, AT(max_tokens), NULL,
+     "a lower limit of a text than the model's own"},
+    {"truncate", 0, OPTION_CHOICE, "default|right|left|error", CLI_LIMITED, 0, AT(truncate), NULL,
+     "which end of a text that is too long is cut; error: refuse it; default: right, but error for "
+     "score, next and generate"},
+    {"strategy", 0, OPTION_CHOICE, "longest_first|only_first|only_second", CLI_PAIRS, 0,
      AT(strategy), NULL, "which text of a pair is cut"},
-    {"special-tokens", 0, OPTION_CHOICE, "parse|text", CLI_TEXTS, 0, AT(special_tokens), NULL,
+    {"special-tokens", 0, OPTION_CHOICE, "parse|text", CLI_ENCODING, 0, AT(special_tokens), NULL,
      "whether \"[SEP]\" inside a text is the special token or plain text"},
     {"priority", 0, OPTION_CHOICE, "interactive|bulk", CLI_WORK, 0, AT(priority), NULL,
      "bulk lets others go first"},
@@ -73,24 +85,60 @@ static const struct option_row option_rows[] = {
      "precision of the vectors on the wire"},
     {"normalize", 0, OPTION_CHOICE, "model|yes|no", CLI_VECTORS, 0, AT(normalize), NULL,
      "scale vectors to length 1; model: as its manifest says"},
-    {"no-special-tokens", 0, OPTION_FLAG, NULL, CLI_TOKENIZE, 0, AT(no_special_tokens), NULL,
-     "do not add [CLS] and [SEP]"},
+    {"no-special-tokens", 0, OPTION_FLAG, NULL, CLI_TOKENIZE | CLI_LANGUAGE, 0,
+     AT(no_special_tokens), NULL, "do not add [CLS] and [SEP], or what the model has instead"},
+    {"keep-special-tokens", 0, OPTION_FLAG, NULL, CLI_DETOKENIZE | CLI_GENERATE, 0,
+     AT(keep_special_tokens), NULL, "show special tokens in the text"},
     {"no-offsets", 0, OPTION_FLAG, NULL, CLI_TOKENIZE, 0, AT(no_offsets), NULL,
      "leave out the character offsets"},
-    {"windows", 0, OPTION_FLAG, NULL, CLI_TOKENIZE, 0, AT(windows), NULL,
+    {"windows", 0, OPTION_FLAG, NULL, CLI_TOKENIZE | CLI_SCORE, 0, AT(windows), NULL,
      "every window of a text that is too long, not just the first"},
-    {"stride", 0, OPTION_COUNT, "N", CLI_TOKENIZE, 0, AT(stride), NULL,
+    {"stride", 0, OPTION_COUNT, "N", CLI_TOKENIZE | CLI_SCORE, 0, AT(stride), NULL,
      "tokens that neighbouring windows share"},
+    {"ids", 0, OPTION_FLAG, NULL, CLI_EMBED | CLI_LANGUAGE, 0, AT(ids), NULL,
+     "each text is a row of token ids: a JSON array, or numbers with spaces between them"},
+    {"top", 0, OPTION_COUNT, "N", CLI_LANGUAGE, 1, AT(top), NULL,
+     "the N most probable tokens at each place (generate: with --logprobs); next: default 10"},
+    {"max-new-tokens", 0, OPTION_COUNT, "N", CLI_GENERATE, 1, AT(max_new_tokens), NULL,
+     "default 128"},
+    {"min-new-tokens", 0, OPTION_COUNT, "N", CLI_GENERATE, 0, AT(min_new_tokens), NULL,
+     "before this many nothing but the model's limit ends a text"},
+    {"n", 0, OPTION_COUNT, "N", CLI_GENERATE, 1, AT(choices), NULL,
+     "independent continuations of each text"},
+    {"temperature", 0, OPTION_REAL, "T", CLI_GENERATE, 0, AT(temperature), NULL,
+     "0 (default): always the most probable token"},
+    {"top-k", 0, OPTION_COUNT, "N", CLI_GENERATE, 0, AT(top_k), NULL,
+     "draw among the N most probable tokens"},
+    {"top-p", 0, OPTION_NUMBER, "P", CLI_GENERATE, 0, AT(top_p), NULL,
+     "draw among the most probable tokens that together have this probability"},
+    {"min-p", 0, OPTION_REAL, "P", CLI_GENERATE, 0, AT(min_p), NULL,
+     "draw among tokens at least this probable, relative to the most probable one"},
+    {"repetition-penalty", 0, OPTION_NUMBER, "R", CLI_GENERATE, 0, AT(repetition_penalty), NULL,
+     "over 1: tokens that occurred become less likely"},
+    {"seed", 0, OPTION_SEED, "N", CLI_GENERATE, 0, AT(generation_seed), NULL,
+     "each text gives the same again, as if it were asked alone"},
+    {"stop", 0, OPTION_TEXTS, "TEXT", CLI_GENERATE, 0, AT(stop), NULL,
+     "end before this text; up to 16 times"},
+    {"stop-id", 0, OPTION_IDS, "ID", CLI_GENERATE, 0, AT(stop_ids), NULL,
+     "end before this token; up to 16 times"},
+    {"logprobs", 0, OPTION_FLAG, NULL, CLI_GENERATE, 0, AT(logprobs), NULL,
+     "the log-probability of each token"},
+    {"echo", 0, OPTION_FLAG, NULL, CLI_GENERATE, 0, AT(echo), NULL,
+     "begin with the text that was given"},
+    {"ignore-end", 0, OPTION_FLAG, NULL, CLI_GENERATE, 0, AT(ignore_end), NULL,
+     "the model's end token ends nothing"},
+    {"stream", 0, OPTION_FLAG, NULL, CLI_GENERATE, 0, AT(stream), NULL,
+     "print the text as it comes; with --json one JSON object for each piece"},
     {"format", 0, OPTION_CHOICE, "json|npy|f32", CLI_EMBED, 0, AT(format), NULL,
      "json: one line a text; npy: one NumPy array (needs --output); f32: little-endian floats"},
     {"output", 'o', OPTION_TEXT, "FILE", CLI_TEXTS, 0, AT(output), NULL,
      "write to FILE instead of standard output"},
-    {"json", 'j', OPTION_FLAG, NULL, CLI_STATUS | CLI_PING | CLI_BENCH, 0, AT(json), NULL,
-     "one JSON object instead of text"},
+    {"json", 'j', OPTION_FLAG, NULL, CLI_STATUS | CLI_PING | CLI_BENCH | CLI_GENERATE, 0, AT(json),
+     NULL, "one JSON object instead of text (generate: of streamed text)"},
     {"operation", 0, OPTION_CHOICE, "embed|tokenize|ping", CLI_BENCH, 0, AT(operation), NULL,
      "what to ask for"},
     {"batch", 'b', OPTION_COUNT, "N", CLI_WORK, 1, AT(batch), NULL,
-     "texts in one request; default 32, bench 1"},
+     "texts in one request; default 32, bench and generate 1"},
     {"in-flight", 'i', OPTION_COUNT, "N", CLI_WORK, 1, AT(in_flight), NULL,
      "requests waiting for their reply (bench: of each client); default 32, bench 1"},
     {"clients", 0, OPTION_COUNT, "N", CLI_BENCH, 1, AT(clients), NULL, "connections; default 1"},
@@ -173,6 +221,32 @@ static bool parse_choice(const char *names, const char *value, int *ret_choice) 
     return false;
 }
 
+/* Any uint 64. */
+static bool parse_seed(const char *value, struct cli_seed *ret_seed) {
+    if (value[0] < '0' || value[0] > '9')
+        return false;
+    char *end;
+    errno = 0;
+    ret_seed->value = strtoull(value, &end, 10);
+    ret_seed->is_given = true;
+    return errno == 0 && *end == '\0';
+}
+
+static bool add_text(const char *value, struct cli_texts *texts) {
+    if (texts->count == CLI_MOST_STOPS || value[0] == '\0')
+        return false;
+    texts->texts[texts->count++] = value;
+    return true;
+}
+
+static bool add_id(const char *value, struct cli_ids *ids) {
+    uint32_t id;
+    if (ids->count == CLI_MOST_STOPS || !parse_count(value, 0, &id) || id > INT32_MAX)
+        return false;
+    ids->ids[ids->count++] = (int32_t)id;
+    return true;
+}
+
 static enum ferry_status set_value(const struct option_row *row, const char *value,
                                    struct cli_options *options, struct ferry_error *error) {
     void *field = (char *)options + row->offset;
@@ -193,6 +267,18 @@ static enum ferry_status set_value(const struct option_row *row, const char *val
         break;
     case OPTION_NUMBER:
         is_good = parse_number(value, field) && *(double *)field > 0;
+        break;
+    case OPTION_REAL:
+        is_good = parse_number(value, field);
+        break;
+    case OPTION_SEED:
+        is_good = parse_seed(value, field);
+        break;
+    case OPTION_TEXTS:
+        is_good = add_text(value, field);
+        break;
+    case OPTION_IDS:
+        is_good = add_id(value, field);
         break;
     case OPTION_CHOICE:
         is_good = parse_choice(row->argument, value, field);
@@ -264,12 +350,31 @@ static enum ferry_status wrong_option(const struct cli_command_row *command, int
                       answer == ':' ? "needs a value" : "there is no such option", command->name);
 }
 
+/* What the options mean together. Plain text comes from one text at a time, or it would be mixed;
+ * with a seed each text is asked alone, or the result would hang on what shares its request. */
+static enum ferry_status settle(struct cli_options *options, struct ferry_error *error) {
+    bool is_plain = options->stream != 0 && options->json == 0;
+    if (is_plain && options->choices > 1)
+        return ferry_fail(
+            error, FERRY_USAGE,
+            "--stream shows one continuation at a time: leave --n out, or use --json");
+    if (options->json != 0 && options->command == CLI_GENERATE && options->stream == 0)
+        options->json = 0; /* whole results are JSON anyway */
+    if (is_plain)
+        options->in_flight = options->batch = 1;
+    if (options->generation_seed.is_given)
+        options->batch = 1;
+    return FERRY_OK;
+}
+
 enum ferry_status cli_parse(const struct cli_command_row *command, int count, char **arguments,
                             struct cli_options *ret_options, struct ferry_error *error) {
     bool is_bench = command->command == CLI_BENCH;
+    bool is_alone = is_bench || command->command == CLI_GENERATE;
     *ret_options = (struct cli_options){.command = command->command,
-                                        .batch = is_bench ? 1 : 32,
+                                        .batch = is_alone ? 1 : 32,
                                         .in_flight = is_bench ? 1 : 32,
+                                        .temperature = -1,
                                         .clients = 1,
                                         .warm_up_ms = 1000,
                                         .words = 20,
@@ -289,14 +394,14 @@ enum ferry_status cli_parse(const struct cli_command_row *command, int count, ch
     }
     ret_options->texts = (const char *const *)arguments + optind;
     ret_options->text_count = (size_t)(count - optind);
-    return status;
+    return status == FERRY_OK ? settle(ret_options, error) : status;
 }
 
 /* ---- help ---- */
 
 void cli_print_help(FILE *output) {
     fprintf(output,
-            "ferry %s: ask a ferryd for sentence vectors and tokens\n\n"
+            "ferry %s: ask a ferryd for sentence vectors, tokens and continuations\n\n"
             "usage: ferry COMMAND [OPTION...] [TEXT...]\n\n",
             FERRY_VERSION);
     for (size_t at = 0; at < cli_command_count; at++)
@@ -305,7 +410,7 @@ void cli_print_help(FILE *output) {
             "\n\"ferry COMMAND --help\" lists a command's options.\n\n"
             "exit codes: 0 done, 64 wrong usage, 65 wrong data (of some texts), 66 no input file,\n"
             "69 no daemon, 70 internal error, 74 input or output error, 75 try again later,\n"
-            "77 not permitted, 78 wrong endpoint\n");
+            "77 not permitted, 78 wrong endpoint, 130 interrupted\n");
 }
 
 void cli_print_command_help(FILE *output, const struct cli_command_row *command) {
@@ -324,33 +429,4 @@ void cli_print_command_help(FILE *output, const struct cli_command_row *command)
                 row->environment != NULL ? row->environment : "",
                 row->environment != NULL ? "]" : "");
     }
-}
-
-/* ---- use ---- */
-
-struct ferry_client_request cli_request(const struct cli_options *options) {
-    return (struct ferry_client_request){
-        .operation = options->command == CLI_TOKENIZE ? FERRY_CLIENT_TOKENIZE : FERRY_CLIENT_EMBED,
-        .model = options->model,
-        .max_tokens = options->max_tokens,
-        .priority = (enum ferry_client_priority)options->priority,
-        .truncate = (enum ferry_client_truncate)options->truncate,
-        .strategy = (enum ferry_client_strategy)options->strategy,
-        .dtype = (enum ferry_client_dtype)options->dtype,
-        .normalize = (enum ferry_client_choice)options->normalize,
-        .special_tokens_as_text = options->special_tokens == 1,
-        .without_special_tokens = options->no_special_tokens != 0,
-        .offsets = options->command == CLI_TOKENIZE && options->no_offsets == 0,
-        .windows = options->windows != 0,
-        .stride = options->stride};
-}
-
-enum ferry_status cli_connect(const struct cli_options *options, struct ferry_client **ret_client,
-                              struct ferry_error *error) {
-    struct ferry_client_options settings = {.deadline_ms = options->deadline_ms,
-                                            .patience_ms = options->patience_ms,
-                                            .items_per_piece = options->batch,
-                                            .max_in_flight =
-                                                options->in_flight > 1024 ? options->in_flight : 0};
-    return ferry_client_connect(options->connect, &settings, ret_client, error);
 }

@@ -6,9 +6,35 @@
 
 #include "clients/c/ferry_client.h"
 
-enum cli_command { CLI_EMBED = 1, CLI_TOKENIZE = 2, CLI_STATUS = 4, CLI_PING = 8, CLI_BENCH = 16 };
+enum cli_command {
+    CLI_EMBED = 1,
+    CLI_TOKENIZE = 2,
+    CLI_STATUS = 4,
+    CLI_PING = 8,
+    CLI_BENCH = 16,
+    CLI_SCORE = 32,
+    CLI_NEXT = 64,
+    CLI_GENERATE = 128,
+    CLI_DETOKENIZE = 256,
+    CLI_LANGUAGE = CLI_SCORE | CLI_NEXT | CLI_GENERATE
+};
 
 enum cli_format { CLI_FORMAT_JSON, CLI_FORMAT_NPY, CLI_FORMAT_F32 };
+
+/* Options that may be given several times; the protocol takes no more of them. */
+enum { CLI_MOST_STOPS = 16 };
+struct cli_texts {
+    const char *texts[CLI_MOST_STOPS];
+    size_t count;
+};
+struct cli_ids {
+    int32_t ids[CLI_MOST_STOPS];
+    size_t count;
+};
+struct cli_seed {
+    uint64_t value;
+    bool is_given;
+};
 
 /* Strings are borrowed from argv or the environment. Plain ints, so that one table fills them all.
  */
@@ -22,6 +48,14 @@ struct cli_options {
     int dtype, normalize, truncate, strategy, priority, special_tokens, format; /* enums */
     int pair, windows, no_special_tokens, no_offsets, json;                     /* flags */
     uint32_t stride;
+    /* score, next, generate */
+    int ids, echo, ignore_end, stream, logprobs, keep_special_tokens; /* flags */
+    uint32_t top, max_new_tokens, min_new_tokens, choices, top_k;     /* 0: not given */
+    double temperature;                                               /* below 0: not given */
+    double top_p, min_p, repetition_penalty;                          /* 0: not given */
+    struct cli_seed generation_seed;
+    struct cli_texts stop;
+    struct cli_ids stop_ids;
     /* bench */
     int operation;
     uint32_t clients, count, duration_ms, warm_up_ms, seed, words;

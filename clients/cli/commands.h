@@ -5,7 +5,7 @@
 
 #include "clients/cli/command_options.h"
 
-int cli_run_texts(const struct cli_options *options); /* embed, tokenize */
+int cli_run_texts(const struct cli_options *options); /* embed, tokenize, score, generate, ... */
 int cli_run_status(const struct cli_options *options);
 int cli_run_ping(const struct cli_options *options);
 int cli_run_bench(const struct cli_options *options);

@@ -15,6 +15,10 @@ static int run(const struct cli_options *options) {
     switch (options->command) {
     case CLI_EMBED:
     case CLI_TOKENIZE:
+    case CLI_DETOKENIZE:
+    case CLI_SCORE:
+    case CLI_NEXT:
+    case CLI_GENERATE:
         return cli_run_texts(options);
     case CLI_STATUS:
         return cli_run_status(options);
@@ -22,6 +26,8 @@ static int run(const struct cli_options *options) {
         return cli_run_ping(options);
     case CLI_BENCH:
         return cli_run_bench(options);
+    default:
+        break;
     }
     return EX_SOFTWARE;
 }

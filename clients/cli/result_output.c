@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clients/cli/language_output.h"
+
 enum {
     FLUSH_BYTES = 256 << 10,
     LARGEST_OUTPUT = 1 << 30, /* held back at one time; one item is far below */
@@ -18,6 +20,7 @@ enum ferry_status result_output_open(const struct cli_options *options,
     if (options->format == CLI_FORMAT_NPY && options->output == NULL)
         return ferry_fail(error, FERRY_USAGE,
                           "--format npy needs --output FILE: its header is finished at the end");
+    output->is_terminal = options->output == NULL && isatty(STDOUT_FILENO) == 1;
     if (options->output == NULL)
         return FERRY_OK;
     output->fd = open(options->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -200,6 +203,38 @@ static void put_all_windows(struct json_text *json, const struct ferry_reply *re
     json_close(json, ']');
 }
 
+static void put_text_of(struct json_text *json, const struct ferry_reply *reply, size_t at) {
+    size_t bytes = 0;
+    const char *text = ferry_reply_text(reply, at, &bytes);
+    json_name(json, "text");
+    json_put_string(json, text != NULL ? text : "", bytes);
+}
+
+static void put_result(struct json_text *json, const struct cli_options *options,
+                       const struct ferry_reply *reply, size_t at) {
+    switch (options->command) {
+    case CLI_TOKENIZE:
+        put_window(json, reply, at, 0);
+        if (options->windows != 0)
+            put_all_windows(json, reply, at);
+        break;
+    case CLI_DETOKENIZE:
+        put_text_of(json, reply, at);
+        break;
+    case CLI_SCORE:
+        language_put_score(json, reply, at);
+        break;
+    case CLI_NEXT:
+        language_put_next(json, reply, at);
+        break;
+    case CLI_GENERATE:
+        language_put_generation(json, reply, at);
+        break;
+    default:
+        put_vector(json, reply, at);
+    }
+}
+
 static enum ferry_status put_json(struct result_output *output, uint64_t index,
                                   const struct ferry_reply *reply, size_t at) {
     struct json_text json;
@@ -213,12 +248,7 @@ static enum ferry_status put_json(struct result_output *output, uint64_t index,
         json_name(&json, "padding_affects_result");
         json_put_boolean(&json, true);
     }
-    if (output->options->command == CLI_EMBED)
-        put_vector(&json, reply, at);
-    else
-        put_window(&json, reply, at, 0);
-    if (output->options->windows != 0)
-        put_all_windows(&json, reply, at);
+    put_result(&json, output->options, reply, at);
     return end_line(&json);
 }
 
@@ -236,6 +266,77 @@ static enum ferry_status put_json_error(struct result_output *output, uint64_t i
     return end_line(&json);
 }
 
+/* ---- streams ---- */
+
+static bool is_plain(const struct result_output *output) {
+    return output->options->stream != 0 && output->options->json == 0;
+}
+
+/* What a model writes must not steer the terminal: only line ends and tabs of the control
+ * characters (also of those from U+0080 to U+009F, which are 0xC2 and one more byte) get through.
+ */
+static enum ferry_status put_plain(struct result_output *output, const char *text, size_t bytes) {
+    for (size_t at = 0; at < bytes; at++) {
+        unsigned char byte = (unsigned char)text[at];
+        bool is_control = (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F ||
+                          (byte < 0xA0 && byte >= 0x80 && at > 0 && text[at - 1] == '\xC2');
+        char shown = output->is_terminal && is_control ? '?' : text[at];
+        if (shown != text[at] && byte >= 0x80)
+            output->bytes.size--; /* the 0xC2 before it */
+        enum ferry_status status = ferry_buffer_append(&output->bytes, &shown, 1);
+        if (status != FERRY_OK)
+            return status;
+    }
+    output->is_in_text = true;
+    return FERRY_OK;
+}
+
+/* Of a model without tokenizer: ids with a space after each. */
+static enum ferry_status put_plain_ids(struct result_output *output, const int32_t *ids,
+                                       size_t count) {
+    enum ferry_status status = FERRY_OK;
+    for (size_t at = 0; at < count && status == FERRY_OK; at++) {
+        char id[16];
+        int bytes = snprintf(id, sizeof id, "%d ", ids[at]);
+        status = ferry_buffer_append(&output->bytes, id, (size_t)bytes);
+    }
+    output->is_in_text = true;
+    return status;
+}
+
+static enum ferry_status put_json_part(struct result_output *output, uint64_t index,
+                                       const struct ferry_part *part) {
+    struct json_text json;
+    begin_line(&json, output, index);
+    language_put_part(&json, part);
+    return end_line(&json);
+}
+
+enum ferry_status result_output_put_part(struct result_output *output, uint64_t index,
+                                         const struct ferry_part *part, struct ferry_error *error) {
+    const struct ferry_reply_choice *piece = &part->piece;
+    enum ferry_status status;
+    if (!is_plain(output))
+        status = put_json_part(output, index, part);
+    else if (piece->text == NULL)
+        status = put_plain_ids(output, piece->ids, piece->count);
+    else
+        status = put_plain(output, piece->text, piece->text_bytes);
+    if (status != FERRY_OK)
+        return ferry_fail(error, status, "no memory for a part of text %llu",
+                          (unsigned long long)index);
+    return result_output_flush(output, error);
+}
+
+enum ferry_status result_output_end_text(struct result_output *output, struct ferry_error *error) {
+    if (!output->is_in_text)
+        return FERRY_OK;
+    output->is_in_text = false;
+    if (ferry_buffer_append(&output->bytes, "\n", 1) != FERRY_OK)
+        return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the end of a text");
+    return result_output_flush(output, error);
+}
+
 /* ---- one item ---- */
 
 static enum ferry_status check_room(struct result_output *output, enum ferry_status status,
@@ -248,10 +349,18 @@ static enum ferry_status check_room(struct result_output *output, enum ferry_sta
     return output->bytes.size >= FLUSH_BYTES ? result_output_flush(output, error) : FERRY_OK;
 }
 
+/* Also of a text that got nothing: each has a line. */
+static enum ferry_status end_plain_text(struct result_output *output, struct ferry_error *error) {
+    output->is_in_text = true;
+    return result_output_end_text(output, error);
+}
+
 enum ferry_status result_output_put(struct result_output *output, uint64_t index,
                                     const struct ferry_reply *reply, size_t at,
                                     struct ferry_error *error) {
     enum ferry_status status;
+    if (output->options->stream != 0)
+        return is_plain(output) ? end_plain_text(output, error) : FERRY_OK; /* it has come */
     if (output->options->format == CLI_FORMAT_JSON) {
         status = put_json(output, index, reply, at);
     } else {
@@ -266,6 +375,10 @@ enum ferry_status result_output_put(struct result_output *output, uint64_t index
 enum ferry_status result_output_put_error(struct result_output *output, uint64_t index,
                                           enum ferry_status status, const char *message,
                                           struct ferry_error *error) {
+    if (is_plain(output)) {
+        fprintf(stderr, "ferry: text %llu: %s\n", (unsigned long long)index, message);
+        return end_plain_text(output, error);
+    }
     if (output->options->format == CLI_FORMAT_JSON)
         status = put_json_error(output, index, status, message);
     else

@@ -20,7 +20,10 @@ void text_group_free(struct text_group *group) {
 /* Pointers into bytes would not survive its growth: here they only tell whether there is a pair. */
 enum ferry_status text_group_add(struct text_group *group, const struct ferry_client_item *item,
                                  struct ferry_error *error) {
-    enum ferry_status status = ferry_buffer_append(&group->bytes, item->text, item->text_bytes);
+    bool is_row = item->ids != NULL; /* all of a group or none, so that ids stay aligned */
+    enum ferry_status status =
+        is_row ? ferry_buffer_append(&group->bytes, item->ids, item->id_count * sizeof *item->ids)
+               : ferry_buffer_append(&group->bytes, item->text, item->text_bytes);
     if (status == FERRY_OK && item->pair != NULL)
         status = ferry_buffer_append(&group->bytes, item->pair, item->pair_bytes);
     if (status == FERRY_OK) /* an empty text needs an address too */
@@ -39,6 +42,11 @@ const struct ferry_client_item *text_group_items(struct text_group *group) {
     const char *at = (const char *)group->bytes.data;
     for (size_t index = 0; index < group->count; index++) {
         struct ferry_client_item *item = &group->items[index];
+        if (item->ids != NULL) {
+            item->ids = (const int32_t *)(const void *)at;
+            at += item->id_count * sizeof *item->ids;
+            continue;
+        }
         item->text = at;
         at += item->text_bytes;
         if (item->pair == NULL)

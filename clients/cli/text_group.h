@@ -16,7 +16,7 @@ struct text_group {
 FERRY_MUST_CHECK enum ferry_status text_group_init(struct text_group *group, size_t capacity,
                                                    struct ferry_error *error);
 void text_group_free(struct text_group *group);
-/* Copies a text or pair. Errors: OUT_OF_MEMORY. */
+/* Copies a text, a pair or a row of ids. Errors: OUT_OF_MEMORY. */
 FERRY_MUST_CHECK enum ferry_status text_group_add(struct text_group *group,
                                                   const struct ferry_client_item *item,
                                                   struct ferry_error *error);

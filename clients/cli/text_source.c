@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clients/cli/id_row.h"
+
 enum { READ_BYTES = 64 << 10 };
 _Static_assert(LONGEST_LINE == 64 << 20, "text_source_explain names it");
 
@@ -27,8 +29,12 @@ enum ferry_status text_source_open(const struct cli_options *options, struct tex
     *source = (struct text_source){.fd = STDIN_FILENO,
                                    .name = "standard input",
                                    .pairs = options->pair != 0,
+                                   .ids = options->ids != 0 || options->command == CLI_DETOKENIZE,
                                    .argument_count = options->text_count};
     ferry_buffer_init(&source->bytes, LONGEST_LINE + READ_BYTES);
+    ferry_buffer_init(&source->row, LONGEST_LINE * sizeof(int32_t));
+    if (source->ids && source->pairs)
+        return ferry_fail(error, FERRY_USAGE, "--ids and --pair exclude each other");
     if (options->text_count > 0 && options->file != NULL)
         return ferry_fail(error, FERRY_USAGE, "give texts as arguments or --file, not both");
     if (options->text_count % 2 == 1 && source->pairs)
@@ -46,11 +52,14 @@ void text_source_close(struct text_source *source) {
     if (source->owns_fd)
         close(source->fd);
     ferry_buffer_free(&source->bytes);
+    ferry_buffer_free(&source->row);
 }
 
 const char *text_source_explain(enum ferry_status status) {
-    return status == FERRY_BAD_DATA ? "no tab in the line: --pair wants TEXT<tab>TEXT"
-                                    : "the line is longer than 64 MiB";
+    return status == FERRY_BAD_DATA        ? "no tab in the line: --pair wants TEXT<tab>TEXT"
+           : status == FERRY_INVALID_INPUT ? id_row_explanation
+           : status == FERRY_OUT_OF_MEMORY ? "no memory for a row of ids"
+                                           : "the line is longer than 64 MiB";
 }
 
 /* ---- arguments ---- */
@@ -116,10 +125,21 @@ static enum text_result next_line(struct text_source *source, struct ferry_clien
     return hand_out_line(source, size, ret_item, error); /* the last line has no \n */
 }
 
+static enum text_result read_row(struct text_source *source, struct ferry_client_item *item,
+                                 struct ferry_error *error) {
+    if (id_row_parse(item->text, item->text_bytes, &source->row, error) != FERRY_OK ||
+        ferry_buffer_reserve(&source->row, 1) != FERRY_OK) /* no ids need an address too */
+        return TEXT_IS_WRONG;
+    *item = (struct ferry_client_item){.ids = (const int32_t *)(const void *)source->row.data,
+                                       .id_count = source->row.size / sizeof(int32_t)};
+    return TEXT_IS_THERE;
+}
+
 enum text_result text_source_next(struct text_source *source, struct ferry_client_item *ret_item,
                                   struct ferry_error *error) {
-    return source->arguments != NULL ? next_argument(source, ret_item)
-                                     : next_line(source, ret_item, error);
+    enum text_result result = source->arguments != NULL ? next_argument(source, ret_item)
+                                                        : next_line(source, ret_item, error);
+    return result == TEXT_IS_THERE && source->ids ? read_row(source, ret_item, error) : result;
 }
 
 /* Moves what is left to the front; of a line that is too long nothing is kept. */

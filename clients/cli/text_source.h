@@ -11,11 +11,13 @@ struct text_source {
     const char *const *arguments; /* borrowed; NULL: lines of fd */
     size_t argument_count, next_argument;
     bool pairs;
+    bool ids; /* each text is a row of ids */
     int fd;
     bool owns_fd, at_end, skipping_line;
     const char *name;          /* for error texts */
     struct ferry_buffer bytes; /* read and not yet handed out, from `begin` on */
     size_t begin, scanned;
+    struct ferry_buffer row; /* int32: the ids of the last text */
 };
 
 enum text_result {
@@ -32,7 +34,7 @@ FERRY_MUST_CHECK enum ferry_status text_source_open(const struct cli_options *op
                                                     struct ferry_error *error);
 void text_source_close(struct text_source *source);
 /* The next text. A line ends with \n, \r\n or the end of the input. The views in *ret_item end with
- * the next text_source_read. */
+ * the next text_source_read, ids already with the next text. */
 enum text_result text_source_next(struct text_source *source, struct ferry_client_item *ret_item,
                                   struct ferry_error *error);
 /* The message for a line with this error. */

@@ -1,5 +1,4 @@
-/* ferry embed and ferry tokenize: a stream of texts in, their results out in the same order. At
- * most
+/* The commands that take texts: a stream of them in, their results out in the same order. At most
  * --in-flight requests of --batch texts are held at one time, however long the input is. */
 #include <errno.h>
 #include <poll.h>
@@ -7,6 +6,7 @@
 #include <string.h>
 
 #include "clients/cli/commands.h"
+#include "clients/cli/interrupt.h"
 #include "clients/cli/result_output.h"
 #include "clients/cli/text_group.h"
 #include "clients/cli/text_source.h"
@@ -31,7 +31,9 @@ struct text_stream {
     size_t oldest, used;       /* used counts the slot that is being filled only once it is sent */
     uint64_t next_index;
     bool input_ended;
-    bool needs_read; /* the source has handed out all it has read */
+    bool needs_read;  /* the source has handed out all it has read */
+    int interrupt_fd; /* readable after Ctrl-C; -1: that just ends the program */
+    bool was_interrupted;
     uint64_t failed_texts;
     struct ferry_error first_failure;
 };
@@ -159,18 +161,45 @@ static enum ferry_status put_slot(struct text_stream *stream, struct stream_slot
     return status;
 }
 
-static void take_completions(struct text_stream *stream) {
+/* The text that is item number `item` of the slot's request: wrong lines are not in it. */
+static uint64_t text_of_item(const struct stream_slot *slot, size_t item) {
+    size_t at = 0;
+    for (; at < slot->count; at++) {
+        if (slot->line_error[at] != FERRY_OK)
+            continue;
+        if (item-- == 0)
+            break;
+    }
+    return slot->first_index + at;
+}
+
+static enum ferry_status put_part(struct text_stream *stream,
+                                  const struct ferry_completion *completion,
+                                  struct ferry_error *error) {
+    uint64_t index = text_of_item(completion->tag, completion->part->index);
+    enum ferry_status status =
+        result_output_put_part(&stream->output, index, completion->part, error);
+    ferry_part_free(completion->part);
+    return status;
+}
+
+static enum ferry_status take_completions(struct text_stream *stream, struct ferry_error *error) {
     struct ferry_completion completion;
-    while (ferry_queue_next(stream->queue, 0, &completion)) {
+    enum ferry_status status = FERRY_OK;
+    while (status == FERRY_OK && ferry_queue_next(stream->queue, 0, &completion)) {
         struct stream_slot *slot = completion.tag;
+        if (completion.more) {
+            status = put_part(stream, &completion, error);
+            continue;
+        }
         slot->completion = completion;
         slot->is_done = true;
     }
+    return status;
 }
 
 static enum ferry_status put_finished(struct text_stream *stream, struct ferry_error *error) {
-    take_completions(stream);
-    enum ferry_status status = FERRY_OK;
+    enum ferry_status status = take_completions(stream, error);
     bool put_any = false;
     while (status == FERRY_OK && stream->used > 0 && slot_at(stream, 0)->is_done) {
         struct stream_slot *slot = slot_at(stream, 0);
@@ -192,16 +221,20 @@ static bool wants_input(const struct text_stream *stream) {
 }
 
 static enum ferry_status wait_and_read(struct text_stream *stream, struct ferry_error *error) {
-    struct pollfd waits[2] = {
+    struct pollfd waits[3] = {
         {.fd = ferry_queue_event_fd(stream->queue), .events = POLLIN},
-        {.fd = wants_input(stream) ? stream->source.fd : -1, .events = POLLIN}};
+        {.fd = wants_input(stream) ? stream->source.fd : -1, .events = POLLIN},
+        {.fd = stream->interrupt_fd, .events = POLLIN}};
     /* Who types, or feeds line by line, gets answers without filling a whole group first. */
     bool has_part = wants_input(stream) && slot_at(stream, stream->used)->count > 0;
-    int count = poll(waits, 2, has_part ? 0 : -1);
+    int count = poll(waits, 3, has_part ? 0 : -1);
     if (count == 0)
         return submit_group(stream, error);
     if (count < 0 && errno != EINTR)
         return ferry_fail(error, FERRY_IO, "poll: %s", strerror(errno));
+    stream->was_interrupted = count > 0 && waits[2].revents != 0;
+    if (stream->was_interrupted)
+        return ferry_fail(error, FERRY_CANCELLED, "interrupted");
     if (count > 0 && waits[1].revents != 0)
         return text_source_read(&stream->source, error);
     return FERRY_OK;
@@ -241,6 +274,9 @@ static enum ferry_status make_slots(struct text_stream *stream, struct ferry_err
 
 static enum ferry_status open_stream(struct text_stream *stream, struct ferry_error *error) {
     enum ferry_status status = text_source_open(stream->options, &stream->source, error);
+    bool is_long = (stream->options->command & CLI_LANGUAGE) != 0;
+    if (status == FERRY_OK && is_long) /* what nobody waits for must not go on for minutes */
+        status = interrupt_open(&stream->interrupt_fd, error);
     if (status == FERRY_OK)
         status = text_group_init(&stream->group, stream->options->batch, error);
     if (status == FERRY_OK)
@@ -254,9 +290,11 @@ static enum ferry_status open_stream(struct text_stream *stream, struct ferry_er
     return status;
 }
 
+/* What is pending is cancelled at the daemon. */
 static void close_stream(struct text_stream *stream) {
     ferry_queue_free(stream->queue);
     ferry_client_free(stream->client);
+    interrupt_close(stream->interrupt_fd);
     for (size_t at = 0; stream->slots != NULL && at < stream->options->in_flight; at++) {
         ferry_reply_free(stream->slots[at].completion.reply);
         free(stream->slots[at].line_error);
@@ -277,17 +315,24 @@ static int report(const struct text_stream *stream) {
 }
 
 int cli_run_texts(const struct cli_options *options) {
-    struct text_stream stream = {.options = options};
+    struct text_stream stream = {.options = options, .interrupt_fd = -1};
     struct ferry_error error, closing_error;
     enum ferry_status status = open_stream(&stream, &error);
     bool is_open = status == FERRY_OK;
     if (is_open)
         status = run(&stream, &error);
+    if (is_open && result_output_end_text(&stream.output, &closing_error) != FERRY_OK &&
+        status == FERRY_OK) {
+        status = closing_error.status;
+        error = closing_error;
+    }
     if (is_open && result_output_close(&stream.output, &closing_error) != FERRY_OK &&
         status == FERRY_OK) {
         status = closing_error.status;
         error = closing_error;
     }
     close_stream(&stream);
+    if (stream.was_interrupted)
+        return INTERRUPT_EXIT_CODE;
     return status == FERRY_OK ? report(&stream) : cli_complain(&error);
 }
