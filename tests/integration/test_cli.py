@@ -253,7 +253,8 @@ def test_a_full_disk_is_an_error(daemon):
 def test_usage_errors(daemon):
     unknown = run(daemon, "classify", "x", check=USAGE)
     assert unknown.stderr == (
-        b'ferry: unknown command "classify": there are embed, tokenize, status, ping, bench\n'
+        b'ferry: unknown command "classify": there are embed, tokenize, detokenize, score, next, '
+        b"generate, status, ping, bench\n"
     )
     assert b"usage: ferry COMMAND" in run(daemon, check=USAGE).stderr
     assert b"--dtype takes" in run(daemon, "embed", "--dtype", "f99", "x", check=USAGE).stderr

@@ -120,15 +120,79 @@ Test(command_options, environment_is_weaker_than_options) {
 }
 
 Test(command_options, commands_of_later_do_not_exist_yet) {
-    const char *later[] = {"classify", "tag",      "fill", "rank", "score",
-                           "next",     "generate", "raw",  "top",  "keygen"};
+    const char *later[] = {"classify", "tag", "fill", "rank", "raw", "top", "keygen"};
     for (size_t at = 0; at < sizeof later / sizeof later[0]; at++)
         cr_assert_null(cli_find_command(later[at]), "%s", later[at]);
     char names[128], cut[10];
     cli_command_names(names, sizeof names);
-    cr_assert_str_eq(names, "embed, tokenize, status, ping, bench");
+    cr_assert_str_eq(names, "embed, tokenize, detokenize, score, next, generate, status, ping, "
+                            "bench");
     cli_command_names(cut, sizeof cut);
     cr_assert_str_eq(cut, "embed, to");
+}
+
+Test(command_options, defaults_of_generate) {
+    cr_assert_eq(parse("generate"), FERRY_OK);
+    cr_assert_eq(options.batch, 1u);
+    cr_assert_eq(options.in_flight, 32u);
+    struct ferry_client_request request = cli_request(&options);
+    const struct ferry_client_generation *generation = &request.generation;
+    cr_assert_eq(request.operation, FERRY_CLIENT_GENERATE);
+    cr_assert_eq(request.truncate, FERRY_CLIENT_TRUNCATE_DEFAULT);
+    cr_assert(generation->temperature == 0 && !generation->has_temperature);
+    cr_assert(!generation->has_seed && !generation->stream && generation->stop_count == 0);
+    cr_assert(generation->top_p == 0 && generation->repetition_penalty == 0);
+}
+
+Test(command_options, every_option_of_generate) {
+    cr_assert_eq(parse("generate --max-new-tokens 7 --min-new-tokens 2 --n 3 --temperature 0 "
+                       "--top-k 40 --top-p 0.5 --min-p 0.25 --repetition-penalty 1.5 --seed "
+                       "18446744073709551615 --stop a --stop b --stop-id 3 --stop-id 4 --logprobs "
+                       "--top 5 --echo --ignore-end --stream --json --keep-special-tokens --ids"),
+                 FERRY_OK, "%s", error.text);
+    struct ferry_client_request request = cli_request(&options);
+    const struct ferry_client_generation *generation = &request.generation;
+    cr_assert(generation->max_new_tokens == 7 && generation->min_new_tokens == 2);
+    cr_assert(generation->choices == 3 && generation->top_k == 40);
+    cr_assert(generation->temperature == 0 && generation->has_temperature);
+    cr_assert(generation->top_p == 0.5F && generation->min_p == 0.25F);
+    cr_assert_eq(generation->repetition_penalty, 1.5F);
+    cr_assert(generation->has_seed && generation->seed == UINT64_MAX);
+    cr_assert_eq(generation->stop_count, 2u);
+    cr_assert_str_eq(generation->stop[1], "b");
+    cr_assert_eq(generation->stop_id_count, 2u);
+    cr_assert_eq(generation->stop_ids[1], 4);
+    cr_assert(generation->logprobs && generation->echo && generation->ignore_end);
+    cr_assert(generation->stream && request.keep_special_tokens && request.top == 5);
+    cr_assert_eq(options.ids, 1);
+}
+
+Test(command_options, what_generate_refuses) {
+    expect_usage("generate --seed -1", "--seed takes N");
+    expect_usage("generate --seed 18446744073709551616", "--seed takes N");
+    expect_usage("generate --temperature nan", "--temperature takes T");
+    expect_usage("generate --temperature -1", "--temperature takes T");
+    expect_usage("generate --top-p 0", "--top-p takes P");
+    expect_usage("generate --repetition-penalty 0", "--repetition-penalty takes R");
+    expect_usage("generate --n 0", "--n takes N");
+    expect_usage("generate --stop-id -1", "--stop-id takes ID");
+    expect_usage("generate --stop-id 2147483648", "--stop-id takes ID");
+    expect_usage("generate --stop 1 --stop 2 --stop 3 --stop 4 --stop 5 --stop 6 --stop 7 --stop 8 "
+                 "--stop 9 --stop 10 --stop 11 --stop 12 --stop 13 --stop 14 --stop 15 --stop 16 "
+                 "--stop 17",
+                 "--stop takes TEXT");
+    expect_usage("generate --stream --n 2", "--stream shows one continuation");
+    expect_usage("score --temperature 1", "there is no such option");
+}
+
+/* Plain streams come one at a time; with a seed nothing shares a text's request. */
+Test(command_options, streams_and_seeds_ask_for_one_text_at_a_time) {
+    cr_assert_eq(parse("generate --stream -b 8"), FERRY_OK);
+    cr_assert(options.batch == 1 && options.in_flight == 1);
+    cr_assert_eq(parse("generate --stream --json -b 8"), FERRY_OK);
+    cr_assert(options.batch == 8 && options.in_flight == 32);
+    cr_assert_eq(parse("generate --seed 0 -b 8"), FERRY_OK);
+    cr_assert(options.batch == 1 && options.in_flight == 32);
 }
 
 /* --help comes from the same table as parsing: each option a command takes is in it. */
