@@ -44,6 +44,11 @@ static enum ferry_status send_body(void *context, const void *body, size_t size)
     return ferry_client_endpoint_send(client->endpoint, body, size, NULL);
 }
 
+static void deliver(void *context, struct stream_part *part) {
+    (void)context;
+    ferry_stream_part_deliver(part);
+}
+
 static void finish(void *context, struct ferry_reply *reply) {
     struct ferry_client *client = context;
     atomic_fetch_sub(&client->pending_bytes, reply->body_bytes);
@@ -140,6 +145,8 @@ static struct client_settings settings_of(const struct ferry_client_options *opt
     return (struct client_settings){
         .deadline_ns =
             (int64_t)or_default(given->deadline_ms, 30000) * FERRY_NANOSECONDS_PER_MILLISECOND,
+        .generate_deadline_ns =
+            (int64_t)or_default(given->deadline_ms, 600000) * FERRY_NANOSECONDS_PER_MILLISECOND,
         .patience_ns = patience_ms * FERRY_NANOSECONDS_PER_MILLISECOND,
         .heartbeat_ns = patience_ms * FERRY_NANOSECONDS_PER_MILLISECOND / 4,
         .max_attempts = (uint32_t)or_default(given->max_attempts, 8),
@@ -204,7 +211,8 @@ static enum ferry_status start(struct ferry_client *client, struct ferry_error *
     uint64_t seed = (uint64_t)ferry_clock_now();
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
         seed ^= (uint64_t)client->pid << 32;
-    struct exchange_output output = {.send = send_body, .finish = finish, .context = client};
+    struct exchange_output output = {
+        .send = send_body, .deliver = deliver, .finish = finish, .context = client};
     exchange_init(&client->exchange, &client->settings, &output, client->endpoint_name, seed);
     int failure = start_thread(client);
     if (failure != 0)
@@ -340,6 +348,9 @@ static bool wait_until_finished(struct ferry_reply *reply) {
 enum ferry_status ferry_client_call(struct ferry_client *client,
                                     const struct ferry_client_request *request,
                                     struct ferry_reply **ret_reply, struct ferry_error *error) {
+    if (request->operation == FERRY_CLIENT_GENERATE && request->generation.stream)
+        return ferry_fail(error, FERRY_USAGE,
+                          "a stream comes out of a queue: use ferry_client_submit");
     struct ferry_reply *reply = NULL;
     enum ferry_status status = prepare(client, request, &reply, error);
     if (status != FERRY_OK || reply == NULL)

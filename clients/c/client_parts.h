@@ -29,17 +29,36 @@ struct request_piece {
     struct ferry_client_reply *message; /* owned; what arrived */
     struct ferry_arena arena;           /* of wire */
     struct ferry_wire_reply wire;       /* views into message and arena; valid when done and OK */
+    uint32_t next_part;                 /* of a stream: how many have been delivered */
+    size_t ended_choices;               /* of a stream: those whose last part has been */
     bool too_large;                     /* the one item of this piece was refused, see refusal */
     char *refusal;                      /* owned; NULL: none */
 };
 TAILQ_HEAD(piece_list, request_piece);
 
+/* What waits in a queue to be taken: a part of a stream, or a finished reply (part NULL). */
+struct queue_item {
+    TAILQ_ENTRY(queue_item) place;
+    struct ferry_reply *reply; /* alive at least until its own item, the last one, is taken */
+    struct stream_part *part;
+};
+TAILQ_HEAD(queue_item_list, queue_item);
+
+struct stream_part {
+    struct ferry_part part; /* first: what the user holds */
+    struct queue_item item;
+    struct ferry_client_reply *message; /* owned; part points into it and into the arena */
+    struct ferry_arena arena;
+    size_t bytes; /* counted in the reply's untaken bytes */
+};
+
 struct ferry_reply {
     TAILQ_ENTRY(ferry_reply)
-    place;                       /* inbox, then live, then finished of its queue: one at a time */
-    struct ferry_client *client; /* not owned; only used until the reply is finished */
-    struct ferry_queue *queue;   /* NULL: a call that waits */
+    place;                           /* inbox, then live: one at a time */
+    struct ferry_client *client;     /* not owned; only used until the reply is finished */
+    struct ferry_queue *queue;       /* NULL: a call that waits */
     LIST_ENTRY(ferry_reply) pending; /* in queue: submitted and not yet finished */
+    struct queue_item end;           /* in queue: finished and not yet taken */
     void *tag;
     uint64_t ticket;
     int64_t submitted, deadline;
@@ -48,6 +67,9 @@ struct ferry_reply {
     struct request_piece *pieces;
     size_t piece_count, pieces_left;
     enum ferry_client_operation operation;
+    size_t choices; /* generate: of each item */
+    bool streams;
+    _Atomic size_t untaken_bytes; /* of parts that wait in the queue */
 
     /* Result, written by the owner thread before the reply is handed over. */
     enum ferry_status status;
@@ -69,7 +91,7 @@ TAILQ_HEAD(reply_list, ferry_reply);
 LIST_HEAD(pending_list, ferry_reply);
 
 struct client_settings { /* ferry_client_options with the defaults filled in */
-    int64_t deadline_ns, patience_ns, heartbeat_ns;
+    int64_t deadline_ns, generate_deadline_ns, patience_ns, heartbeat_ns;
     uint32_t max_attempts, max_in_flight, items_per_piece;
     size_t bytes_per_piece, max_pending_bytes, max_reply_bytes;
 };
@@ -85,6 +107,9 @@ FERRY_MUST_CHECK enum ferry_status ferry_reply_create(const struct ferry_client_
 const struct request_piece *ferry_reply_piece_of(const struct ferry_reply *reply, size_t index,
                                                  size_t *ret_index_in_piece);
 
+/* reply_language.c: what the user sees of a choice or a piece of one. */
+struct ferry_reply_choice ferry_reply_choice_of(const struct ferry_wire_choice *wire);
+
 /* reply_rows.c: float rows and the JSON of a status, in the thread that takes the reply. */
 FERRY_MUST_CHECK enum ferry_status ferry_reply_make_readable(struct ferry_reply *reply,
                                                              struct ferry_error *error);
@@ -95,6 +120,8 @@ char *ferry_status_to_json(const struct ferry_wire_status *status);
 /* completion_queue.c: the owner thread hands a finished reply to its queue or its waiting caller.
  */
 void ferry_reply_finish(struct ferry_reply *reply);
+/* Takes the part, which waits in its reply's queue then. */
+void ferry_stream_part_deliver(struct stream_part *part);
 void ferry_queue_expect(struct ferry_queue *queue, struct ferry_reply *reply);
 /* Takes back what ferry_queue_expect announced. */
 void ferry_queue_forget(struct ferry_queue *queue, struct ferry_reply *reply);

@@ -4,6 +4,7 @@
  * queue->lock holding nothing. */
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,11 +15,11 @@
 
 struct ferry_queue {
     pthread_mutex_t lock;
-    struct reply_list finished;  /* owned */
-    struct pending_list pending; /* owned by their clients' owner threads */
-    size_t count;                /* pending and finished */
-    int event_fd;                /* readable while finished is not empty */
-    bool closed;                 /* freed by the user, lives until nothing is pending */
+    struct queue_item_list ready; /* owned */
+    struct pending_list pending;  /* owned by their clients' owner threads */
+    size_t count;                 /* pending and finished */
+    int event_fd;                 /* readable while ready is not empty */
+    bool closed;                  /* freed by the user, lives until nothing is pending */
 };
 
 enum ferry_status ferry_queue_create(struct ferry_queue **ret_queue, struct ferry_error *error) {
@@ -31,7 +32,7 @@ enum ferry_status ferry_queue_create(struct ferry_queue **ret_queue, struct ferr
         return ferry_fail(error, FERRY_IO, "cannot make an eventfd: %s", strerror(errno));
     }
     pthread_mutex_init(&queue->lock, NULL);
-    TAILQ_INIT(&queue->finished);
+    TAILQ_INIT(&queue->ready);
     LIST_INIT(&queue->pending);
     *ret_queue = queue;
     return FERRY_OK;
@@ -43,15 +44,31 @@ static void destroy(struct ferry_queue *queue) {
     free(queue);
 }
 
+void ferry_part_free(struct ferry_part *user_part) {
+    if (user_part == NULL)
+        return;
+    struct stream_part *part = (struct stream_part *)user_part; /* its first member */
+    ferry_client_reply_free(part->message);
+    ferry_arena_free(&part->arena);
+    free(part);
+}
+
+static void free_item(struct queue_item *item) {
+    if (item->part != NULL)
+        ferry_part_free(&item->part->part);
+    else
+        ferry_reply_free(item->reply);
+}
+
 void ferry_queue_free(struct ferry_queue *queue) {
     if (queue == NULL)
         return;
     pthread_mutex_lock(&queue->lock);
     queue->closed = true;
-    while (!TAILQ_EMPTY(&queue->finished)) {
-        struct ferry_reply *reply = TAILQ_FIRST(&queue->finished);
-        TAILQ_REMOVE(&queue->finished, reply, place);
-        ferry_reply_free(reply);
+    while (!TAILQ_EMPTY(&queue->ready)) {
+        struct queue_item *item = TAILQ_FIRST(&queue->ready);
+        TAILQ_REMOVE(&queue->ready, item, place);
+        free_item(item);
     }
     struct ferry_reply *reply;
     LIST_FOREACH(reply, &queue->pending, pending)
@@ -99,16 +116,33 @@ static void clear_event(int event_fd) {
     (void)ignored;
 }
 
+static void add_ready(struct ferry_queue *queue, struct queue_item *item) {
+    if (TAILQ_EMPTY(&queue->ready))
+        set_event(queue->event_fd);
+    TAILQ_INSERT_TAIL(&queue->ready, item, place);
+}
+
+void ferry_stream_part_deliver(struct stream_part *part) {
+    struct ferry_queue *queue = part->item.reply->queue;
+    pthread_mutex_lock(&queue->lock);
+    bool is_closed = queue->closed;
+    if (!is_closed) {
+        atomic_fetch_add(&part->item.reply->untaken_bytes, part->bytes);
+        add_ready(queue, &part->item);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    if (is_closed)
+        ferry_part_free(&part->part);
+}
+
 static void finish_in_queue(struct ferry_queue *queue, struct ferry_reply *reply) {
     pthread_mutex_lock(&queue->lock);
     LIST_REMOVE(reply, pending);
     bool is_closed = queue->closed;
     bool is_last = is_closed && LIST_EMPTY(&queue->pending);
-    if (!is_closed) {
-        if (TAILQ_EMPTY(&queue->finished))
-            set_event(queue->event_fd);
-        TAILQ_INSERT_TAIL(&queue->finished, reply, place);
-    }
+    reply->end = (struct queue_item){.reply = reply};
+    if (!is_closed)
+        add_ready(queue, &reply->end);
     pthread_mutex_unlock(&queue->lock);
     if (is_closed)
         ferry_reply_free(reply);
@@ -133,24 +167,30 @@ void ferry_reply_finish(struct ferry_reply *reply) {
         finish_call(reply);
 }
 
-static struct ferry_reply *take_finished(struct ferry_queue *queue) {
+/* Ticket and tag are copied while the lock is held: as soon as it is not, another thread may take
+ * the reply's own item and free the reply. */
+static struct queue_item *take_ready(struct ferry_queue *queue,
+                                     struct ferry_completion *completion) {
     pthread_mutex_lock(&queue->lock);
-    struct ferry_reply *reply = TAILQ_FIRST(&queue->finished);
-    if (reply != NULL) {
-        TAILQ_REMOVE(&queue->finished, reply, place);
-        queue->count--;
-        if (TAILQ_EMPTY(&queue->finished))
+    struct queue_item *item = TAILQ_FIRST(&queue->ready);
+    if (item != NULL) {
+        TAILQ_REMOVE(&queue->ready, item, place);
+        if (TAILQ_EMPTY(&queue->ready))
             clear_event(queue->event_fd);
+        *completion =
+            (struct ferry_completion){.ticket = item->reply->ticket, .tag = item->reply->tag};
+        if (item->part == NULL)
+            queue->count--;
+        else
+            atomic_fetch_sub(&item->reply->untaken_bytes, item->part->bytes);
     }
     pthread_mutex_unlock(&queue->lock);
-    return reply;
+    return item;
 }
 
 static void fill_completion(struct ferry_reply *reply, struct ferry_completion *completion) {
-    *completion = (struct ferry_completion){.ticket = reply->ticket,
-                                            .tag = reply->tag,
-                                            .status = reply->status,
-                                            .retry_after_ms = reply->retry_after_ms};
+    completion->status = reply->status;
+    completion->retry_after_ms = reply->retry_after_ms;
     if (reply->status == FERRY_OK)
         completion->status = ferry_reply_make_readable(reply, &completion->error);
     else
@@ -164,8 +204,8 @@ static void fill_completion(struct ferry_reply *reply, struct ferry_completion *
 bool ferry_queue_next(struct ferry_queue *queue, uint32_t timeout_ms,
                       struct ferry_completion *ret_completion) {
     int64_t end = ferry_clock_now() + timeout_ms * FERRY_NANOSECONDS_PER_MILLISECOND;
-    struct ferry_reply *reply;
-    while ((reply = take_finished(queue)) == NULL) {
+    struct queue_item *item;
+    while ((item = take_ready(queue, ret_completion)) == NULL) {
         int64_t left = end - ferry_clock_now();
         if (timeout_ms == 0 || left <= 0)
             return false;
@@ -174,6 +214,10 @@ bool ferry_queue_next(struct ferry_queue *queue, uint32_t timeout_ms,
                                 .tv_nsec = left % FERRY_NANOSECONDS_PER_SECOND};
         ppoll(&wait, 1, &time, NULL); /* a signal or another taker: look again */
     }
-    fill_completion(reply, ret_completion);
+    ret_completion->more = item->part != NULL;
+    if (item->part != NULL)
+        ret_completion->part = &item->part->part;
+    else
+        fill_completion(item->reply, ret_completion);
     return true;
 }

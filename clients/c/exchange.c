@@ -203,7 +203,8 @@ static bool retry_later(struct exchange *exchange, struct request_piece *piece, 
 static void piece_failed(struct exchange *exchange, struct request_piece *piece, int64_t now) {
     struct ferry_reply *reply = piece->reply;
     enum ferry_status status = piece->wire.status;
-    if (is_worth_another_attempt(status) && retry_later(exchange, piece, now))
+    bool may_begin_anew = piece->next_part == 0; /* parts would come to the user twice */
+    if (may_begin_anew && is_worth_another_attempt(status) && retry_later(exchange, piece, now))
         return;
     const char *text = piece->wire.message != NULL ? piece->wire.message : "";
     if (status == FERRY_TOO_LARGE && piece->item_count == 1) { /* that item's fault alone */
@@ -233,6 +234,16 @@ static bool fits_the_request(const struct request_piece *piece) {
     case FERRY_CLIENT_DETOKENIZE:
         return wire->has_truth && wire->texts != NULL &&
                wire->truth.item_count == piece->item_count;
+    case FERRY_CLIENT_SCORE:
+        return wire->has_truth && wire->scores != NULL &&
+               wire->truth.item_count == piece->item_count;
+    case FERRY_CLIENT_NEXT:
+        return wire->has_truth && wire->nexts != NULL &&
+               wire->truth.item_count == piece->item_count;
+    case FERRY_CLIENT_GENERATE:
+        return wire->has_truth && wire->has_choices &&
+               wire->truth.item_count == piece->item_count &&
+               wire->choices.n == piece->reply->choices;
     case FERRY_CLIENT_STATUS:
         return wire->server != NULL;
     case FERRY_CLIENT_PING:
@@ -241,15 +252,91 @@ static bool fits_the_request(const struct request_piece *piece) {
     return false;
 }
 
+static void answered_wrongly(struct exchange *exchange, struct ferry_reply *reply) {
+    ferry_fail(&reply->error, FERRY_BAD_DATA,
+               "the daemon at %s answered something else than was asked: is it a ferryd of this "
+               "version?",
+               exchange->endpoint);
+    fail_reply(exchange, reply);
+}
+
+/* ---- parts of a stream ---- */
+
+static void stream_broken(struct exchange *exchange, struct request_piece *piece) {
+    ferry_fail(
+        &piece->reply->error, FERRY_BAD_DATA,
+        "parts of the stream from %s were lost: %u came in order; a daemon drops what is not "
+        "read in time",
+        exchange->endpoint, piece->next_part);
+    fail_reply(exchange, piece->reply);
+}
+
+static bool part_fits_the_request(const struct request_piece *piece) {
+    const struct ferry_wire_part *part = &piece->wire.part;
+    return piece->reply->streams && part->index < piece->item_count &&
+           part->choice < piece->reply->choices;
+}
+
+/* Moves what was read out of the piece, which waits for more. */
+static struct stream_part *take_part(struct request_piece *piece, size_t size) {
+    struct stream_part *part = calloc(1, sizeof *part);
+    if (part == NULL)
+        return NULL;
+    const struct ferry_wire_part *wire = &piece->wire.part;
+    part->part = (struct ferry_part){.index = piece->first_item + wire->index,
+                                     .choice = wire->choice,
+                                     .piece = ferry_reply_choice_of(&wire->piece)};
+    part->item = (struct queue_item){.reply = piece->reply, .part = part};
+    part->message = piece->message;
+    part->arena = piece->arena;
+    part->bytes = sizeof *part + size + part->arena.total;
+    piece->message = NULL;
+    piece->arena = (struct ferry_arena){0};
+    return part;
+}
+
+static void piece_streamed(struct exchange *exchange, struct request_piece *piece, size_t size) {
+    struct ferry_reply *reply = piece->reply;
+    const struct ferry_wire_part *wire = &piece->wire.part;
+    if (!part_fits_the_request(piece)) {
+        answered_wrongly(exchange, reply);
+        return;
+    }
+    if (wire->part != piece->next_part) {
+        stream_broken(exchange, piece);
+        return;
+    }
+    bool is_last = wire->is_last;
+    struct stream_part *part = NULL;
+    if (reply->untaken_bytes <= exchange->settings.max_pending_bytes)
+        part = take_part(piece, size);
+    if (part == NULL) {
+        ferry_fail(&reply->error, FERRY_BUSY, "%zu bytes of the stream's parts wait to be taken",
+                   reply->untaken_bytes);
+        fail_reply(exchange, reply);
+        return;
+    }
+    piece->next_part++;
+    piece->ended_choices += is_last;
+    exchange->output.deliver(exchange->output.context, part);
+}
+
+/* The last part of every choice has come: nothing was lost at the end either. */
+static bool stream_is_complete(const struct request_piece *piece) {
+    const struct ferry_wire_truth *truth = &piece->wire.truth;
+    size_t failed = truth->error_count < truth->item_count ? truth->error_count : truth->item_count;
+    return !piece->reply->streams ||
+           piece->ended_choices >= (truth->item_count - failed) * piece->reply->choices;
+}
+
 static void piece_answered(struct exchange *exchange, struct request_piece *piece) {
     struct ferry_reply *reply = piece->reply;
     if (!fits_the_request(piece)) {
-        ferry_fail(
-            &reply->error, FERRY_BAD_DATA,
-            "the daemon at %s answered something else than was asked: is it a ferryd of this "
-            "version?",
-            exchange->endpoint);
-        fail_reply(exchange, reply);
+        answered_wrongly(exchange, reply);
+        return;
+    }
+    if (!stream_is_complete(piece)) {
+        stream_broken(exchange, piece);
         return;
     }
     widen_window(exchange);
@@ -298,6 +385,8 @@ void exchange_receive(struct exchange *exchange, struct ferry_client_reply *mess
     if (ferry_wire_reply_read(body, size, &piece->arena, &piece->wire, &reply->error) != FERRY_OK) {
         ferry_fail_within(&reply->error, "reply of %s", exchange->endpoint);
         fail_reply(exchange, reply);
+    } else if (piece->wire.is_part) {
+        piece_streamed(exchange, piece, size);
     } else if (piece->wire.status == FERRY_OK) {
         piece_answered(exchange, piece);
     } else {
@@ -310,7 +399,12 @@ void exchange_receive(struct exchange *exchange, struct ferry_client_reply *mess
 void exchange_connection_lost(struct exchange *exchange, int64_t now) {
     struct request_piece *piece = TAILQ_FIRST(&exchange->sent);
     while (piece != NULL) {
-        if (piece->attempts >= exchange->settings.max_attempts) {
+        if (piece->next_part > 0) {
+            ferry_fail(&piece->reply->error, FERRY_UNAVAILABLE,
+                       "the connection to %s was lost in the middle of a stream",
+                       exchange->endpoint);
+            fail_reply(exchange, piece->reply);
+        } else if (piece->attempts >= exchange->settings.max_attempts) {
             ferry_fail(&piece->reply->error, FERRY_UNAVAILABLE,
                        "the connection to %s was lost %u times while it worked on this request",
                        exchange->endpoint, piece->attempts);

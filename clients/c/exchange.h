@@ -11,6 +11,7 @@ enum { EXCHANGE_BUCKETS = 1024 };
 struct exchange_output {
     /* Never blocks. BUSY or UNAVAILABLE: not now, try later. */
     enum ferry_status (*send)(void *context, const void *body, size_t size);
+    void (*deliver)(void *context, struct stream_part *part); /* takes the part */
     void (*finish)(void *context, struct ferry_reply *reply); /* takes the reply */
     void *context;
 };

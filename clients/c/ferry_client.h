@@ -1,4 +1,4 @@
-/* libferry_client: ask a ferryd for sentence vectors and tokens.
+/* libferry_client: ask a ferryd for sentence vectors, tokens, and what a language model says.
  *
  *     struct ferry_client *client;
  *     struct ferry_reply *reply;
@@ -14,11 +14,12 @@
  * socket. A reply and a queue's completion belong to who received them. After fork() the child has
  * to connect again: calls on the parent's client fail with UNAVAILABLE.
  *
- * Nothing here can hang: every request ends by its deadline (30 s unless said otherwise), and
- * within `patience_ms` (4 s) when nobody answers at the endpoint. Inside that time a lost
- * connection is made again and the request sent again; the daemon computes, it does not change
- * anything, so that is safe. A request that the daemon refuses for now (BUSY, OUT_OF_MEMORY,
+ * Nothing here can hang: every request ends by its deadline (30 s, of generate 10 minutes, unless
+ * said otherwise), and within `patience_ms` (4 s) when nobody answers at the endpoint. Inside that
+ * time a lost connection is made again and the request sent again; the daemon computes, it does not
+ * change anything, so that is safe. A request that the daemon refuses for now (BUSY, OUT_OF_MEMORY,
  * DEVICE_LOST, SHUTTING_DOWN) is sent again after a growing pause, at most `max_attempts` times.
+ * A stream that has delivered a part is never sent again, as its text would begin anew: it fails.
  *
  * Errors: every function that can fail returns enum ferry_status and fills *error (which may be
  * NULL). What concerns one text only (not UTF-8, too long for "error" truncation) fails that item,
@@ -46,11 +47,12 @@ struct ferry_queue;
 
 /* 0 in any field means the default in brackets. */
 struct ferry_client_options {
-    uint32_t deadline_ms;     /* of a request that names none (30000) */
+    uint32_t deadline_ms;     /* of a request that names none (30000; of generate 600000) */
     uint32_t patience_ms;     /* silence after which the daemon counts as gone (4000) */
     uint32_t max_attempts;    /* how often one request is sent at most (8) */
     uint32_t max_in_flight;   /* requests at the daemon at one time; the rest waits here (1024) */
-    uint32_t items_per_piece; /* larger inputs are split into requests of so many items (64) */
+    uint32_t items_per_piece; /* larger inputs are split into requests of so many items (64);
+                                 generate with a seed is not, as its numbers depend on all items */
     size_t
         bytes_per_piece; /* ... and of about so many bytes (262144); one larger item goes alone */
     size_t max_pending_bytes; /* requests waiting or in flight; beyond it: BUSY (268435456) */
@@ -78,12 +80,16 @@ enum ferry_client_operation {
     FERRY_CLIENT_TOKENIZE,
     FERRY_CLIENT_DETOKENIZE, /* items are ids */
     FERRY_CLIENT_STATUS,     /* no items */
-    FERRY_CLIENT_PING        /* no items */
+    FERRY_CLIENT_PING,       /* no items */
+    FERRY_CLIENT_SCORE,      /* how likely each token of a text is */
+    FERRY_CLIENT_NEXT,       /* the most probable next tokens */
+    FERRY_CLIENT_GENERATE    /* go on with a text */
 };
 enum ferry_client_truncate {
-    FERRY_CLIENT_TRUNCATE_RIGHT, /* keep the beginning */
-    FERRY_CLIENT_TRUNCATE_LEFT,  /* keep the end */
-    FERRY_CLIENT_TRUNCATE_ERROR  /* the item fails with TOO_LONG */
+    FERRY_CLIENT_TRUNCATE_DEFAULT, /* embed, tokenize: right; score, next, generate: error */
+    FERRY_CLIENT_TRUNCATE_RIGHT,   /* keep the beginning */
+    FERRY_CLIENT_TRUNCATE_LEFT,    /* keep the end */
+    FERRY_CLIENT_TRUNCATE_ERROR    /* the item fails with TOO_LONG */
 };
 enum ferry_client_strategy { /* which text of a pair is cut */
                              FERRY_CLIENT_LONGEST_FIRST,
@@ -110,6 +116,31 @@ struct ferry_client_item {
     size_t id_count;
 };
 
+/* How generate goes on. All fields may be left 0; values out of range are the daemon's
+ * BAD_REQUEST. Names and meaning as in docs/protocol.md. */
+struct ferry_client_generation {
+    uint32_t max_new_tokens; /* 0: 128 */
+    uint32_t min_new_tokens;
+    uint32_t choices;         /* independent continuations of each item; 0: 1 */
+    uint32_t top_k;           /* 0: off */
+    float temperature;        /* 0: always the most probable token; but a combined model, which
+                                 has a default of its own, uses that unless has_temperature */
+    float top_p;              /* 0 and 1: off */
+    float min_p;              /* 0: off */
+    float repetition_penalty; /* 0 and 1: off */
+    uint64_t seed;            /* with has_seed; without it the daemon draws one */
+    bool has_seed;
+    bool has_temperature;
+    bool logprobs;           /* of each new token; with `top` of its alternatives too */
+    bool echo;               /* results begin with the prompt */
+    bool ignore_end;         /* the model's end token does not end a choice */
+    bool stream;             /* parts come out of the queue before the reply: submit, not call */
+    const char *const *stop; /* at most 16 texts: a choice ends before the first of them */
+    size_t stop_count;
+    const int32_t *stop_ids; /* at most 16 */
+    size_t stop_id_count;
+};
+
 /* All fields but operation and items may be left 0. Borrowed only until the call returns, also by
  * ferry_client_submit. */
 struct ferry_client_request {
@@ -118,18 +149,21 @@ struct ferry_client_request {
     size_t item_count;
     const char *model;    /* NULL: the daemon's first */
     uint32_t deadline_ms; /* 0: the client's default; for all items together, from now on */
-    uint32_t max_tokens;  /* lower limit than the model's; 0: none */
+    uint32_t max_tokens;  /* lower limit than the model's; 0: none; of generate: of the prompt */
     enum ferry_client_priority priority;
     enum ferry_client_truncate truncate;
     enum ferry_client_strategy strategy;
     enum ferry_client_dtype dtype;      /* embed */
     enum ferry_client_choice normalize; /* embed: scale rows to length 1 */
     bool special_tokens_as_text;        /* "[SEP]" in a text is plain text */
-    bool without_special_tokens;        /* tokenize: do not add [CLS], [SEP] */
+    bool without_special_tokens;        /* tokenize, score, next, generate: add none */
     bool offsets;                       /* tokenize: character offsets too */
-    bool windows;                       /* tokenize: every window of a text that is too long */
-    uint32_t stride;                    /* tokenize: tokens that windows share */
-    bool keep_special_tokens;           /* detokenize */
+    bool windows;    /* tokenize: every window of a text that is too long; score: by them */
+    uint32_t stride; /* with windows: tokens that they share */
+    bool keep_special_tokens; /* detokenize, generate */
+    uint32_t top; /* score, generate with logprobs: the most probable tokens at each place (0:
+                     none); next: how many (0: 10); at most 100 */
+    struct ferry_client_generation generation; /* generate */
 };
 
 /* Sends the request and waits for its result. *ret_reply is the caller's, set only on success; free
@@ -148,6 +182,14 @@ ferry_client_embed(struct ferry_client *client, const char *const *texts, size_t
 FERRY_CLIENT_API FERRY_MUST_CHECK enum ferry_status
 ferry_client_tokenize(struct ferry_client *client, const char *const *texts, size_t count,
                       struct ferry_reply **ret_reply, struct ferry_error *error);
+FERRY_CLIENT_API FERRY_MUST_CHECK enum ferry_status
+ferry_client_score(struct ferry_client *client, const char *const *texts, size_t count,
+                   struct ferry_reply **ret_reply, struct ferry_error *error);
+/* Greedy, up to max_new_tokens (0: 128): ferry_reply_text(reply, ...). */
+FERRY_CLIENT_API FERRY_MUST_CHECK enum ferry_status
+ferry_client_generate(struct ferry_client *client, const char *const *prompts, size_t count,
+                      uint32_t max_new_tokens, struct ferry_reply **ret_reply,
+                      struct ferry_error *error);
 /* The text of one row of ids, without special tokens: ferry_reply_text(reply, 0, ...). */
 FERRY_CLIENT_API FERRY_MUST_CHECK enum ferry_status
 ferry_client_detokenize(struct ferry_client *client, const int32_t *ids, size_t count,
@@ -174,17 +216,43 @@ FERRY_CLIENT_API int ferry_queue_event_fd(const struct ferry_queue *queue);
 /* Requests submitted to this queue whose completion nobody has taken yet. */
 FERRY_CLIENT_API size_t ferry_queue_pending(struct ferry_queue *queue);
 
+/* A continuation, or a piece of one. Arrays have count entries. */
+struct ferry_reply_choice {
+    const char *text; /* not NUL-terminated; NULL: the model has no tokenizer */
+    size_t text_bytes;
+    size_t count;
+    const int32_t *ids;
+    const float *logprobs;     /* NULL: not asked for */
+    size_t top;                /* alternatives a token */
+    const int32_t *top_ids;    /* [count * top]; NULL: not asked for */
+    const float *top_logprobs; /* likewise */
+    const char *finish_reason; /* "length", "end", "stop"; NULL: not finished, or item with error */
+};
+
+/* What one choice of a stream got since its last part. Text never ends within a character. */
+struct ferry_part {
+    size_t index;  /* of the item in the request */
+    size_t choice; /* below `choices` */
+    struct ferry_reply_choice piece;
+};
+FERRY_CLIENT_API void ferry_part_free(struct ferry_part *part); /* NULL is allowed */
+
 struct ferry_completion {
-    uint64_t ticket; /* of ferry_client_submit */
-    void *tag;       /* as given to it */
+    uint64_t ticket;         /* of ferry_client_submit */
+    void *tag;               /* as given to it */
+    bool more;               /* a part of a stream, more of this ticket comes: only `part` is set */
+    struct ferry_part *part; /* the taker's, ferry_part_free; NULL unless `more` */
     enum ferry_status status;
     uint32_t retry_after_ms;   /* BUSY: the daemon's advice */
     struct ferry_error error;  /* set unless status is FERRY_OK */
     struct ferry_reply *reply; /* set if status is FERRY_OK; the taker's, ferry_reply_free */
 };
 
-/* Sends the request and returns at once; exactly one completion comes out of the queue, at the
- * deadline at the latest. Errors: as ferry_client_call, those known at once; then nothing comes
+/* Sends the request and returns at once; exactly one completion without `more` comes out of the
+ * queue, at the deadline at the latest. Of a stream its parts come before, in order, and whatever
+ * they brought is in the reply once more. A stream fails with UNAVAILABLE when its connection is
+ * lost after the first part, with BAD_DATA when a part is missing, with BUSY when max_pending_bytes
+ * of parts are not taken. Errors: as ferry_client_call, those known at once; then nothing comes
  * out. */
 FERRY_CLIENT_API FERRY_MUST_CHECK enum ferry_status
 ferry_client_submit(struct ferry_client *client, const struct ferry_client_request *request,
@@ -236,12 +304,40 @@ struct ferry_reply_window {
 FERRY_CLIENT_API size_t ferry_reply_window_count(const struct ferry_reply *reply, size_t index);
 FERRY_CLIENT_API bool ferry_reply_get_window(const struct ferry_reply *reply, size_t index,
                                              size_t window, struct ferry_reply_window *ret_window);
-/* The vocabulary's text of one token, not NUL-terminated. */
+/* The vocabulary's text of one token, not NUL-terminated. Of score and next too: window 0. */
 FERRY_CLIENT_API const char *ferry_reply_token(const struct ferry_reply *reply, size_t index,
                                                size_t window, size_t position, size_t *ret_bytes);
-/* detokenize: not NUL-terminated. */
+/* detokenize; generate: of the first choice. Not NUL-terminated. */
 FERRY_CLIENT_API const char *ferry_reply_text(const struct ferry_reply *reply, size_t index,
                                               size_t *ret_bytes);
+/* score. Arrays have count entries. Lives as long as the reply. */
+struct ferry_reply_score {
+    size_t count;
+    const int32_t *ids;
+    const float *logprobs;     /* natural; NaN for a token that nothing stands before */
+    size_t top;                /* alternatives a token */
+    const int32_t *top_ids;    /* [count * top], best first; NULL: not asked for */
+    const float *top_logprobs; /* likewise */
+    size_t scored;             /* tokens with a log-probability */
+    double logprob_sum;        /* theirs */
+    double perplexity;         /* exp(-logprob_sum / scored); NaN when nothing is scored */
+};
+/* These are false for another kind of reply, and for what is out of range. */
+FERRY_CLIENT_API bool ferry_reply_get_score(const struct ferry_reply *reply, size_t index,
+                                            struct ferry_reply_score *ret_score);
+/* next: the most probable next tokens, best first. */
+struct ferry_reply_next {
+    size_t count;
+    const int32_t *ids;
+    const float *logprobs;
+};
+FERRY_CLIENT_API bool ferry_reply_get_next(const struct ferry_reply *reply, size_t index,
+                                           struct ferry_reply_next *ret_next);
+/* generate. An item with an error has empty choices. */
+FERRY_CLIENT_API bool ferry_reply_get_choice(const struct ferry_reply *reply, size_t index,
+                                             size_t choice, struct ferry_reply_choice *ret_choice);
+/* generate: with it the item's request gives the same again. */
+FERRY_CLIENT_API uint64_t ferry_reply_seed(const struct ferry_reply *reply, size_t index);
 /* status: one JSON object, NUL-terminated; NULL for other replies. */
 FERRY_CLIENT_API const char *ferry_reply_status_json(const struct ferry_reply *reply);
 

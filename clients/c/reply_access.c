@@ -166,18 +166,46 @@ bool ferry_reply_get_window(const struct ferry_reply *reply, size_t index, size_
     return true;
 }
 
+/* The tokens' texts of whatever kind of result the item has. */
+static const struct ferry_view *tokens_of(const struct ferry_reply *reply, size_t index,
+                                          size_t window, uint32_t *ret_count) {
+    size_t local;
+    const struct ferry_wire_reply *wire = wire_of(reply, index, &local);
+    const struct ferry_wire_tokens *tokens = window_of(reply, index, window);
+    if (tokens != NULL) {
+        *ret_count = tokens->count;
+        return tokens->tokens;
+    }
+    if (wire == NULL || window > 0)
+        return NULL;
+    if (wire->scores != NULL) {
+        *ret_count = wire->scores[local].count;
+        return wire->scores[local].tokens;
+    }
+    if (wire->nexts == NULL)
+        return NULL;
+    *ret_count = wire->nexts[local].count;
+    return wire->nexts[local].tokens;
+}
+
 const char *ferry_reply_token(const struct ferry_reply *reply, size_t index, size_t window,
                               size_t position, size_t *ret_bytes) {
-    const struct ferry_wire_tokens *tokens = window_of(reply, index, window);
-    if (tokens == NULL || tokens->tokens == NULL || position >= tokens->count)
+    uint32_t count = 0;
+    const struct ferry_view *tokens = tokens_of(reply, index, window, &count);
+    if (tokens == NULL || position >= count)
         return NULL;
-    *ret_bytes = tokens->tokens[position].size;
-    return tokens->tokens[position].data;
+    *ret_bytes = tokens[position].size;
+    return tokens[position].data;
 }
 
 const char *ferry_reply_text(const struct ferry_reply *reply, size_t index, size_t *ret_bytes) {
     size_t local;
     const struct ferry_wire_reply *wire = wire_of(reply, index, &local);
+    if (wire != NULL && wire->has_choices && wire->choices.n > 0) {
+        const struct ferry_wire_choice *first = &wire->choices.choices[local * wire->choices.n];
+        *ret_bytes = first->text.size;
+        return first->text.data;
+    }
     if (wire == NULL || wire->texts == NULL)
         return NULL;
     *ret_bytes = wire->texts[local].size;

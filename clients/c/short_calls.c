@@ -5,21 +5,44 @@
 #include "base/clock.h"
 #include "clients/c/ferry_client.h"
 
-static enum ferry_status call_with_texts(struct ferry_client *client,
-                                         enum ferry_client_operation operation,
-                                         const char *const *texts, size_t count,
-                                         struct ferry_reply **ret_reply,
-                                         struct ferry_error *error) {
+/* request: everything but its items, which are the texts. */
+static enum ferry_status call_request(struct ferry_client *client,
+                                      struct ferry_client_request request, const char *const *texts,
+                                      size_t count, struct ferry_reply **ret_reply,
+                                      struct ferry_error *error) {
     struct ferry_client_item *items = calloc(count > 0 ? count : 1, sizeof *items);
     if (items == NULL)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for %zu texts", count);
     for (size_t at = 0; at < count; at++)
         items[at] = (struct ferry_client_item){.text = texts[at], .text_bytes = strlen(texts[at])};
-    struct ferry_client_request request = {
-        .operation = operation, .items = items, .item_count = count};
+    request.items = items;
+    request.item_count = count;
     enum ferry_status status = ferry_client_call(client, &request, ret_reply, error);
     free(items);
     return status;
+}
+
+static enum ferry_status call_with_texts(struct ferry_client *client,
+                                         enum ferry_client_operation operation,
+                                         const char *const *texts, size_t count,
+                                         struct ferry_reply **ret_reply,
+                                         struct ferry_error *error) {
+    struct ferry_client_request request = {.operation = operation};
+    return call_request(client, request, texts, count, ret_reply, error);
+}
+
+enum ferry_status ferry_client_score(struct ferry_client *client, const char *const *texts,
+                                     size_t count, struct ferry_reply **ret_reply,
+                                     struct ferry_error *error) {
+    return call_with_texts(client, FERRY_CLIENT_SCORE, texts, count, ret_reply, error);
+}
+
+enum ferry_status ferry_client_generate(struct ferry_client *client, const char *const *prompts,
+                                        size_t count, uint32_t max_new_tokens,
+                                        struct ferry_reply **ret_reply, struct ferry_error *error) {
+    struct ferry_client_request request = {.operation = FERRY_CLIENT_GENERATE,
+                                           .generation = {.max_new_tokens = max_new_tokens}};
+    return call_request(client, request, prompts, count, ret_reply, error);
 }
 
 enum ferry_status ferry_client_embed(struct ferry_client *client, const char *const *texts,

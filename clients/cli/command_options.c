@@ -61,7 +61,7 @@ static const struct option_row option_rows[] = {
      "which of the daemon's models; default: its first"},
     {"max-tokens", 0, OPTION_COUNT, "N", CLI_WORK, 1, AT(max_tokens), NULL,
      "a lower limit than the model's own"},
-    {"truncate", 0, OPTION_CHOICE, "right|left|error", CLI_WORK, 0, AT(truncate), NULL,
+    {"truncate", 0, OPTION_CHOICE, "default|right|left|error", CLI_WORK, 0, AT(truncate), NULL,
      "which end of a text that is too long is cut; error: refuse it"},
     {"strategy", 0, OPTION_CHOICE, "longest_first|only_first|only_second", CLI_TEXTS, 0,
      AT(strategy), NULL, "which text of a pair is cut"},

@@ -38,6 +38,50 @@ static void read_tokens(const struct ferry_reply *reply, size_t index) {
     }
 }
 
+static double sum_choice(const struct ferry_reply_choice *choice) {
+    double sum = choice->finish_reason != NULL ? (double)strlen(choice->finish_reason) : 0;
+    sum += choice->text_bytes > 0 ? choice->text[choice->text_bytes - 1] : 0;
+    for (size_t at = 0; at < choice->count; at++)
+        sum += choice->ids[at] + (choice->logprobs != NULL ? (double)choice->logprobs[at] : 0);
+    for (size_t at = 0; at < choice->count * choice->top; at++)
+        sum += choice->top_ids[at] + (double)choice->top_logprobs[at];
+    return sum;
+}
+
+static void read_part(void *context, struct stream_part *part) {
+    (void)context;
+    if (part->part.index > 1 || part->part.choice > 1)
+        abort(); /* of two items with two choices */
+    volatile double sum = sum_choice(&part->part.piece);
+    (void)sum;
+    ferry_part_free(&part->part);
+}
+
+static double sum_language(const struct ferry_reply *reply, size_t index) {
+    struct ferry_reply_score score;
+    struct ferry_reply_next next;
+    struct ferry_reply_choice choice;
+    double sum = (double)ferry_reply_seed(reply, index);
+    if (ferry_reply_get_score(reply, index, &score)) {
+        for (size_t at = 0; at < score.count; at++)
+            sum += score.ids[at] + (double)score.logprobs[at];
+        for (size_t at = 0; at < score.count * score.top; at++)
+            sum += score.top_ids[at] + (double)score.top_logprobs[at];
+    }
+    if (ferry_reply_get_next(reply, index, &next)) {
+        for (size_t at = 0; at < next.count; at++)
+            sum += next.ids[at] + (double)next.logprobs[at];
+    }
+    for (size_t at = 0; ferry_reply_get_choice(reply, index, at, &choice); at++)
+        sum += sum_choice(&choice);
+    for (size_t at = 0; at < 8; at++) {
+        size_t bytes = 0;
+        const char *text = ferry_reply_token(reply, index, 0, at, &bytes);
+        sum += text != NULL && bytes > 0 ? text[bytes - 1] : 0;
+    }
+    return sum;
+}
+
 static void read_all(const struct ferry_reply *reply) {
     volatile double sum = 0;
     for (size_t index = 0; index <= ferry_reply_count(reply); index++) {
@@ -52,6 +96,7 @@ static void read_all(const struct ferry_reply *reply) {
         const char *text = ferry_reply_text(reply, index, &bytes);
         sum += text != NULL && bytes > 0 ? text[bytes - 1] : 0;
         read_tokens(reply, index);
+        sum += sum_language(reply, index);
     }
     size_t numbers =
         ferry_reply_rows(reply) ? ferry_reply_count(reply) * ferry_reply_width(reply) : 0;
@@ -67,8 +112,12 @@ static void read_all(const struct ferry_reply *reply) {
         sum += (double)strlen(ferry_reply_status_json(reply));
 }
 
-static struct ferry_reply *make_call(enum ferry_client_operation operation,
-                                     const struct client_settings *settings) {
+/* The number behind the last operation is generate, streamed. */
+static struct ferry_reply *make_call(uint8_t number, const struct client_settings *settings) {
+    unsigned operations = FERRY_CLIENT_GENERATE + 1;
+    bool streams = number % (operations + 1) == operations;
+    enum ferry_client_operation operation =
+        streams ? FERRY_CLIENT_GENERATE : (enum ferry_client_operation)(number % (operations + 1));
     static const int32_t ids[] = {1, 2};
     struct ferry_client_item text = {.text = "text", .text_bytes = 4};
     struct ferry_client_item row = {.ids = ids, .id_count = 2};
@@ -77,7 +126,10 @@ static struct ferry_reply *make_call(enum ferry_client_operation operation,
         items[0] = items[1] = row;
     bool has_items = operation != FERRY_CLIENT_STATUS && operation != FERRY_CLIENT_PING;
     struct ferry_client_request request = {
-        .operation = operation, .items = items, .item_count = has_items ? 2 : 0};
+        .operation = operation,
+        .items = items,
+        .item_count = has_items ? 2 : 0,
+        .generation = {.choices = 2, .logprobs = true, .stream = streams}};
     _Atomic uint64_t next_id = 1;
     struct ferry_reply *reply = NULL;
     if (ferry_reply_create(&request, settings, &next_id, &reply, NULL) != FERRY_OK)
@@ -91,6 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 1)
         return 0;
     const struct client_settings settings = {.deadline_ns = 1000000000,
+                                             .generate_deadline_ns = 1000000000,
                                              .patience_ns = INT64_MAX,
                                              .heartbeat_ns = INT64_MAX,
                                              .max_attempts = 2,
@@ -99,14 +152,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                              .bytes_per_piece = 1000,
                                              .max_pending_bytes = 1 << 20,
                                              .max_reply_bytes = 1 << 20};
-    struct exchange_output output = {.send = swallow, .finish = keep};
+    struct exchange_output output = {.send = swallow, .deliver = read_part, .finish = keep};
     struct exchange *exchange = malloc(sizeof *exchange);
     uint8_t *body = malloc(size);
     if (exchange == NULL || body == NULL)
         abort();
     finished = NULL;
     exchange_init(exchange, &settings, &output, "fuzz", 1);
-    exchange_add(exchange, make_call((enum ferry_client_operation)(data[0] % 5), &settings), 0);
+    exchange_add(exchange, make_call(data[0], &settings), 0);
     exchange_advance(exchange, 0, true);
     memcpy(body, data + 1, size - 1);
     exchange_receive(exchange, NULL, body, size - 1, 1);

@@ -26,6 +26,13 @@ static enum ferry_status remember_sent(void *context, const void *body, size_t s
     return FERRY_OK;
 }
 
+static void remember_part(void *context, struct stream_part *part) {
+    struct scenario *scenario = context;
+    cr_assert_lt(scenario->part_count, (size_t)SCENARIO_MOST);
+    cr_assert_eq(scenario->finished_count, 0u, "a part came after the end");
+    scenario->parts[scenario->part_count++] = part;
+}
+
 static void remember_finished(void *context, struct ferry_reply *reply) {
     struct scenario *scenario = context;
     for (size_t at = 0; at < scenario->finished_count; at++)
@@ -36,6 +43,7 @@ static void remember_finished(void *context, struct ferry_reply *reply) {
 struct scenario *scenario_create(void) {
     struct scenario *scenario = calloc(1, sizeof *scenario);
     scenario->settings = (struct client_settings){.deadline_ns = SECONDS(30),
+                                                  .generate_deadline_ns = SECONDS(600),
                                                   .patience_ns = SECONDS(4),
                                                   .heartbeat_ns = SECONDS(1),
                                                   .max_attempts = 4,
@@ -47,14 +55,18 @@ struct scenario *scenario_create(void) {
     scenario->next_id = 1;
     scenario->connected = true;
     ferry_arena_init(&scenario->arena, 256 << 20);
-    struct exchange_output output = {
-        .send = remember_sent, .finish = remember_finished, .context = scenario};
+    struct exchange_output output = {.send = remember_sent,
+                                     .deliver = remember_part,
+                                     .finish = remember_finished,
+                                     .context = scenario};
     exchange_init(&scenario->exchange, &scenario->settings, &output, "ipc:///test", 1);
     return scenario;
 }
 
 void scenario_free(struct scenario *scenario) {
     exchange_fail_all(&scenario->exchange, FERRY_CANCELLED, "end of the test");
+    for (size_t at = 0; at < scenario->part_count; at++)
+        ferry_part_free(&scenario->parts[at]->part);
     for (size_t at = 0; at < scenario->finished_count; at++)
         ferry_reply_free(scenario->finished[at]);
     for (size_t at = 0; at < scenario->reply_count; at++)
@@ -71,12 +83,18 @@ uint64_t scenario_submit(struct scenario *scenario, size_t items, uint32_t deadl
                                            .items = texts,
                                            .item_count = items,
                                            .deadline_ms = deadline_ms};
+    uint64_t ticket = scenario_submit_request(scenario, &request);
+    free(texts);
+    return ticket;
+}
+
+uint64_t scenario_submit_request(struct scenario *scenario,
+                                 const struct ferry_client_request *request) {
     struct ferry_reply *reply;
     struct ferry_error error;
     cr_assert_eq(
-        ferry_reply_create(&request, &scenario->settings, &scenario->next_id, &reply, &error),
+        ferry_reply_create(request, &scenario->settings, &scenario->next_id, &reply, &error),
         FERRY_OK, "%s", error.text);
-    free(texts);
     reply->ticket = reply->pieces[0].id;
     reply->deadline += scenario->now - reply->submitted; /* the scripted clock's time */
     reply->submitted = scenario->now;
@@ -139,6 +157,35 @@ void scenario_answer(struct scenario *scenario, size_t at) {
                                        .data = rows,
                                        .size = count * sizeof rows[0]};
     cr_assert_eq(ferry_wire_reply_embed(&request->id, &truth, &matrix, body), FERRY_OK);
+    receive(scenario, body);
+}
+
+void scenario_send_part(struct scenario *scenario, size_t at, const struct ferry_wire_part *part) {
+    struct ferry_buffer *body = new_reply(scenario);
+    cr_assert_eq(ferry_wire_part_encode(&scenario->sent[at].id, part, body), FERRY_OK);
+    receive(scenario, body);
+}
+
+void scenario_answer_generate(struct scenario *scenario, size_t at, uint32_t n) {
+    const struct ferry_wire_request *request = &scenario->sent[at];
+    struct ferry_buffer *body = new_reply(scenario);
+    uint32_t count = request->item_count;
+    uint32_t *tokens = calloc(count, sizeof *tokens);
+    uint8_t *truncated = calloc(count, 1);
+    struct ferry_wire_choice *choices = calloc((size_t)count * n, sizeof *choices);
+    for (size_t choice = 0; choice < (size_t)count * n; choice++)
+        choices[choice] =
+            (struct ferry_wire_choice){.text = {"", 0}, .finish = FERRY_WIRE_FINISH_END};
+    struct ferry_wire_truth truth = {
+        .model = {.name = "test", .digest = "0", .engine = "", .precision = "", .device = ""},
+        .tokens = tokens,
+        .truncated = truncated,
+        .item_count = count};
+    struct ferry_wire_choices result = {choices, n, 40 + at};
+    cr_assert_eq(ferry_wire_reply_generate(&request->id, &truth, &result, body), FERRY_OK);
+    free(choices);
+    free(truncated);
+    free(tokens);
     receive(scenario, body);
 }
 

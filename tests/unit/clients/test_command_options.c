@@ -35,7 +35,7 @@ Test(command_options, defaults) {
     cr_assert_eq(request.operation, FERRY_CLIENT_EMBED);
     cr_assert_eq(request.dtype, FERRY_CLIENT_F32);
     cr_assert_eq(request.normalize, FERRY_CLIENT_AS_MODEL);
-    cr_assert_eq(request.truncate, FERRY_CLIENT_TRUNCATE_RIGHT);
+    cr_assert_eq(request.truncate, FERRY_CLIENT_TRUNCATE_DEFAULT);
     cr_assert_null(request.model);
     cr_assert(!request.offsets);
 }

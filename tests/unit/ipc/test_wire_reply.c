@@ -193,11 +193,39 @@ Test(wire_reply, error_cancel_and_pong) {
 
 Test(wire_reply, status_comes_back_field_by_field) {
     static const char *const endpoints[] = {"ipc:///a", "tcp://127.0.0.1:1"};
-    static const struct ferry_wire_status_model models[] = {
-        {"one", "d1", "embed", "torch", "f32", "cpu", "mean", "batch and length vary", 256, 384,
-         30522, 0, 0, 2, true, true, false, false},
-        {"two", "d2", "embed", "fake", "f32", "cpu", NULL, NULL, 8, 4, 100, 8, 2, 1, false, true,
-         true, true}};
+    static const struct ferry_wire_status_model models[] = {{.name = "one",
+                                                             .digest = "d1",
+                                                             .task = "generate",
+                                                             .engine = "torch",
+                                                             .precision = "f32",
+                                                             .device = "cpu",
+                                                             .pooling = "mean",
+                                                             .proof = "batch and length vary",
+                                                             .max_length = 256,
+                                                             .width = 384,
+                                                             .vocabulary_size = 30522,
+                                                             .workers = 2,
+                                                             .decode_running = 3,
+                                                             .decode_blocks = 4,
+                                                             .decode_steps = UINT64_MAX,
+                                                             .decode_new_tokens = 5,
+                                                             .normalize = true,
+                                                             .pads = true},
+                                                            {.name = "two",
+                                                             .digest = "d2",
+                                                             .task = "embed",
+                                                             .engine = "fake",
+                                                             .precision = "f32",
+                                                             .device = "cpu",
+                                                             .max_length = 8,
+                                                             .width = 4,
+                                                             .vocabulary_size = 100,
+                                                             .fixed_length = 8,
+                                                             .fixed_batch = 2,
+                                                             .workers = 1,
+                                                             .pads = true,
+                                                             .equal_lengths_only = true,
+                                                             .padding_affects_result = true}};
     struct ferry_wire_status sent;
     /* every byte different, so that a field written or read at the wrong place shows */
     for (size_t i = 0; i < sizeof sent; i++)
@@ -243,6 +271,10 @@ Test(wire_reply, status_comes_back_field_by_field) {
     cr_assert_eq(read->model_count, 2);
     cr_assert_str_eq(read->models[0].proof, "batch and length vary");
     cr_assert_eq(read->models[0].workers, 2);
+    cr_assert_eq(read->models[0].decode_running, 3);
+    cr_assert_eq(read->models[0].decode_blocks, 4);
+    cr_assert_eq(read->models[0].decode_steps, UINT64_MAX);
+    cr_assert_eq(read->models[0].decode_new_tokens, 5);
     cr_assert(read->models[0].normalize && !read->models[0].equal_lengths_only);
     cr_assert_str_eq(read->models[1].pooling, "");
     cr_assert_eq(read->models[1].fixed_length, 8);
