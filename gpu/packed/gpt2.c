@@ -82,7 +82,7 @@ void ferry_gpt2_free(struct ferry_gpt2 *model) {
     free(model);
 }
 
-struct ferry_gpt2_shape *ferry_gpt2_shape(struct ferry_gpt2 *model) {
+struct ferry_gpt2_shape *ferry_gpt2_shape_of(struct ferry_gpt2 *model) {
     return &model->shape;
 }
 
@@ -91,6 +91,5 @@ const struct ferry_packed_matrix *ferry_gpt2_head(const struct ferry_gpt2 *model
 }
 
 size_t ferry_gpt2_block_floats(const struct ferry_gpt2_shape *shape) {
-    return (size_t)shape->layers * 2 * shape->heads * FERRY_BLOCK_TOKENS *
-           gpt2_value_stride(shape);
+    return (size_t)shape->layers * 2 * shape->heads * FERRY_BLOCK_TOKENS * gpt2_value_stride(shape);
 }

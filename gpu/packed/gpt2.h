@@ -15,10 +15,10 @@ enum { FERRY_GPT2_MOST_LAYERS = 256 };
 
 struct ferry_gpt2_shape {
     uint32_t layers;
-    uint32_t width;      /* of a token's row */
-    uint32_t heads;      /* divides width */
-    uint32_t inner;      /* width between the two products of a layer's MLP */
-    uint32_t positions;  /* rows of the table of positions */
+    uint32_t width;     /* of a token's row */
+    uint32_t heads;     /* divides width */
+    uint32_t inner;     /* width between the two products of a layer's MLP */
+    uint32_t positions; /* rows of the table of positions */
     uint32_t vocabulary;
     float epsilon; /* of the layer norms */
     enum ferry_activation activation;
@@ -61,21 +61,23 @@ FERRY_MUST_CHECK enum ferry_status ferry_gpt2_create(const struct ferry_gpt2_sha
                                                      struct ferry_gpt2 **ret_model,
                                                      struct ferry_error *error);
 void ferry_gpt2_free(struct ferry_gpt2 *model); /* NULL is allowed */
-struct ferry_gpt2_shape *ferry_gpt2_shape(struct ferry_gpt2 *model);
+struct ferry_gpt2_shape *ferry_gpt2_shape_of(struct ferry_gpt2 *model);
 const struct ferry_packed_matrix *ferry_gpt2_head(const struct ferry_gpt2 *model);
 /* Floats of one cache block, over all layers. Depends on the number of heads. */
 size_t ferry_gpt2_block_floats(const struct ferry_gpt2_shape *shape);
 
 /* Memory of a forward pass over at most max_rows new tokens; used by one step at a time. */
 struct ferry_gpt2_workspace;
-FERRY_MUST_CHECK enum ferry_status ferry_gpt2_workspace_create(
-    const struct ferry_gpt2_shape *shape, uint32_t max_rows, struct ferry_thread_team *team,
-    struct ferry_gpt2_workspace **ret_workspace, struct ferry_error *error);
+FERRY_MUST_CHECK enum ferry_status
+ferry_gpt2_workspace_create(const struct ferry_gpt2_shape *shape, uint32_t max_rows,
+                            struct ferry_thread_team *team,
+                            struct ferry_gpt2_workspace **ret_workspace, struct ferry_error *error);
 void ferry_gpt2_workspace_free(struct ferry_gpt2_workspace *workspace); /* NULL is allowed */
 
 /* One forward pass. Entry e's new tokens are the rows from first_rows[e]; their slots have the
  * blocks for all positions below its length. Fills those positions of the cache and returns the
- * last layer's output, ferry_gpt2_row_stride floats a row, valid until the next pass. Cannot fail. */
+ * last layer's output, ferry_gpt2_row_stride floats a row, valid until the next pass. Cannot fail.
+ */
 const float *ferry_gpt2_forward(const struct ferry_gpt2 *model,
                                 struct ferry_gpt2_workspace *workspace,
                                 struct ferry_block_cache *cache,

@@ -81,8 +81,7 @@ static void fill_info(struct ferry_gpt2_decoder *decoder, uint32_t max_length,
     snprintf(info->precision, sizeof info->precision, "f32");
     info->max_length = max_length;
     info->max_sequences = choose(options->max_sequences, DEFAULT_SEQUENCES, MOST_SEQUENCES);
-    info->max_step_tokens =
-        choose(options->max_step_tokens, DEFAULT_STEP_TOKENS, MOST_STEP_TOKENS);
+    info->max_step_tokens = choose(options->max_step_tokens, DEFAULT_STEP_TOKENS, MOST_STEP_TOKENS);
     if (info->max_step_tokens < info->max_sequences)
         info->max_step_tokens = info->max_sequences; /* each running sequence has one */
     info->block_tokens = FERRY_BLOCK_TOKENS;
@@ -91,7 +90,7 @@ static void fill_info(struct ferry_gpt2_decoder *decoder, uint32_t max_length,
 static enum ferry_status create_scratch(struct ferry_gpt2_decoder *decoder,
                                         struct ferry_error *error) {
     const uint32_t members = ferry_thread_team_size(decoder->team);
-    const uint32_t vocabulary = ferry_gpt2_shape(decoder->model)->vocabulary;
+    const uint32_t vocabulary = ferry_gpt2_shape_of(decoder->model)->vocabulary;
     decoder->scratch = calloc(members, sizeof(*decoder->scratch));
     decoder->columns = ferry_packed_columns(ferry_gpt2_head(decoder->model));
     decoder->logits = ferry_large_floats(LOGITS_ROWS * decoder->columns);
@@ -110,7 +109,7 @@ static enum ferry_status create_scratch(struct ferry_gpt2_decoder *decoder,
 static enum ferry_status fill_decoder(struct ferry_gpt2_decoder *decoder,
                                       const struct ferry_decoder_options *options,
                                       struct ferry_error *error) {
-    const struct ferry_gpt2_shape *shape = ferry_gpt2_shape(decoder->model);
+    const struct ferry_gpt2_shape *shape = ferry_gpt2_shape_of(decoder->model);
     struct ferry_decoder_info *info = &decoder->info;
     const size_t block_floats = ferry_gpt2_block_floats(shape);
     enum ferry_status status = count_blocks(decoder, options->cache_bytes, block_floats, error);
@@ -222,7 +221,7 @@ static void finish_row(void *context, uint32_t piece, uint32_t member) {
     struct ferry_gpt2_decoder *decoder = work->decoder;
     struct ferry_decode_entry *entry = &work->entries[work->wanted[piece].entry];
     const float *logits = decoder->logits + piece * decoder->columns;
-    const uint32_t vocabulary = ferry_gpt2_shape(decoder->model)->vocabulary;
+    const uint32_t vocabulary = ferry_gpt2_shape_of(decoder->model)->vocabulary;
     if (entry->wanted == FERRY_DECODE_SAMPLE)
         ferry_decode_sample(decoder->scratch[member], logits, vocabulary, entry);
     else

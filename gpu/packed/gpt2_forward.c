@@ -14,15 +14,15 @@ struct ferry_gpt2_workspace {
     struct ferry_thread_team *team; /* borrowed */
     float *memory;                  /* all arrays below */
     size_t memory_floats;
-    size_t wide;      /* strides: width, 3 * width and inner, rounded up to whole panels */
+    size_t wide; /* strides: width, 3 * width and inner, rounded up to whole panels */
     size_t triple;
     size_t inner;
-    float *hidden;    /* [rows][wide] */
-    float *normed;    /* [rows][wide] */
-    float *attended;  /* [rows][wide] */
-    float *qkv;       /* [rows][triple] */
-    float *expanded;  /* [rows][inner] */
-    float *scores;    /* [members][FERRY_QUERY_TILE][score_stride] */
+    float *hidden;   /* [rows][wide] */
+    float *normed;   /* [rows][wide] */
+    float *attended; /* [rows][wide] */
+    float *qkv;      /* [rows][triple] */
+    float *expanded; /* [rows][inner] */
+    float *scores;   /* [members][FERRY_QUERY_TILE][score_stride] */
     size_t score_stride;
 };
 
@@ -44,7 +44,7 @@ enum ferry_status ferry_gpt2_workspace_create(const struct ferry_gpt2_shape *sha
     if (space == NULL)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for a workspace");
     *space = (struct ferry_gpt2_workspace){
-        .kernels = ferry_cpu_kernels(),
+        .kernels = ferry_best_cpu_kernels(),
         .team = team,
         .wide = panel_columns(shape->width),
         .triple = panel_columns((size_t)3 * shape->width),
@@ -92,10 +92,10 @@ static void norm_rows(void *context, uint32_t piece, uint32_t member) {
     const struct ferry_gpt2_workspace *space = work->space;
     size_t end = ((size_t)piece + 1) * NORM_ROWS;
     for (size_t row = (size_t)piece * NORM_ROWS; row < end && row < work->rows; row++)
-        space->kernels->layer_norm(
-            work->gathered != NULL ? work->gathered[row] : space->hidden + row * space->wide,
-            work->norm->weight, work->norm->bias, work->model->shape.width,
-            work->model->shape.epsilon, space->normed + row * space->wide);
+        space->kernels->layer_norm(work->gathered != NULL ? work->gathered[row]
+                                                          : space->hidden + row * space->wide,
+                                   work->norm->weight, work->norm->bias, work->model->shape.width,
+                                   work->model->shape.epsilon, space->normed + row * space->wide);
 }
 
 static void norm(struct norm_work *work) {
@@ -120,8 +120,8 @@ static void store_head(const struct attention_work *work, const struct ferry_dec
     const size_t width = work->model->shape.width;
     const struct ferry_cache_slot *slot = &work->cache->slots[entry->slot];
     for (uint32_t at = entry->cached; at < entry->length; at++, row += work->space->triple) {
-        float *block = work->cache->pool + (size_t)slot->blocks[at / FERRY_BLOCK_TOKENS] *
-                                               work->cache->block_floats;
+        float *block = work->cache->pool +
+                       (size_t)slot->blocks[at / FERRY_BLOCK_TOKENS] * work->cache->block_floats;
         uint32_t token = at % FERRY_BLOCK_TOKENS;
         for (uint32_t d = 0; d < task->head_width; d++)
             block[task->keys_offset + d * FERRY_BLOCK_TOKENS + token] = row[width + d];
@@ -248,11 +248,11 @@ size_t ferry_gpt2_row_stride(const struct ferry_gpt2_workspace *space) {
 void ferry_gpt2_logits(const struct ferry_gpt2 *model, struct ferry_gpt2_workspace *space,
                        const float *const *rows, uint32_t count, float *logits) {
     norm(&(struct norm_work){model, space, &model->last, rows, count});
-    multiply(space, &(struct ferry_packed_product){.matrix = &model->head,
-                                                   .in = space->normed,
-                                                   .in_stride = space->wide,
-                                                   .rows = count,
-                                                   .out = logits,
-                                                   .out_stride =
-                                                       ferry_packed_columns(&model->head)});
+    multiply(space,
+             &(struct ferry_packed_product){.matrix = &model->head,
+                                            .in = space->normed,
+                                            .in_stride = space->wide,
+                                            .rows = count,
+                                            .out = logits,
+                                            .out_stride = ferry_packed_columns(&model->head)});
 }

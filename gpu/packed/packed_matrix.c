@@ -26,8 +26,7 @@ enum ferry_status ferry_packed_matrix_init(struct ferry_packed_matrix *matrix, c
                                            const float *bias, size_t inner, size_t columns,
                                            bool transposed, struct ferry_error *error) {
     *matrix = (struct ferry_packed_matrix){.inner = inner, .columns = columns};
-    matrix->panel_count =
-        (uint32_t)((columns + FERRY_PANEL_COLUMNS - 1) / FERRY_PANEL_COLUMNS);
+    matrix->panel_count = (uint32_t)((columns + FERRY_PANEL_COLUMNS - 1) / FERRY_PANEL_COLUMNS);
     matrix->panels = ferry_large_floats(matrix->panel_count * panel_floats(matrix));
     matrix->bias = ferry_large_floats(ferry_packed_columns(matrix));
     if (matrix->panels == NULL || matrix->bias == NULL) {
@@ -100,8 +99,9 @@ void ferry_packed_multiply(const struct ferry_packed_product *product,
     /* Enough pieces for every member to have two, however few the panels are. */
     uint32_t together = panels / (2 * ferry_thread_team_size(team));
     struct pieces pieces = {.product = product, .kernels = kernels};
-    pieces.panels_together = together < 1 ? 1 : together < PANELS_TOGETHER ? together
-                                                                           : PANELS_TOGETHER;
+    pieces.panels_together = together < 1                 ? 1
+                             : together < PANELS_TOGETHER ? together
+                                                          : PANELS_TOGETHER;
     pieces.panel_groups = (panels + pieces.panels_together - 1) / pieces.panels_together;
     uint32_t row_groups = (uint32_t)((product->rows + ROWS_TOGETHER - 1) / ROWS_TOGETHER);
     ferry_thread_team_run(team, multiply_piece, &pieces, row_groups * pieces.panel_groups);

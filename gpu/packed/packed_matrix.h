@@ -24,11 +24,9 @@ struct ferry_packed_matrix {
 
 /* Copies. `weight` is [inner][columns], or [columns][inner] where `transposed`; `bias` is [columns]
  * or NULL for zeros. On failure *matrix is empty. */
-FERRY_MUST_CHECK enum ferry_status ferry_packed_matrix_init(struct ferry_packed_matrix *matrix,
-                                                            const float *weight, const float *bias,
-                                                            size_t inner, size_t columns,
-                                                            bool transposed,
-                                                            struct ferry_error *error);
+FERRY_MUST_CHECK enum ferry_status
+ferry_packed_matrix_init(struct ferry_packed_matrix *matrix, const float *weight, const float *bias,
+                         size_t inner, size_t columns, bool transposed, struct ferry_error *error);
 /* An empty (zeroed) matrix is allowed. */
 void ferry_packed_matrix_clear(struct ferry_packed_matrix *matrix);
 

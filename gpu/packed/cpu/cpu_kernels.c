@@ -15,7 +15,7 @@ static int has_avx2(void) {
 }
 #endif
 
-const struct ferry_cpu_kernels *ferry_cpu_kernels(void) {
+const struct ferry_cpu_kernels *ferry_best_cpu_kernels(void) {
 #if defined(__x86_64__)
     if (has_avx512())
         return &ferry_kernels_avx512;

@@ -54,7 +54,7 @@ struct ferry_attention {
     uint32_t head_width;
     uint32_t value_stride; /* head_width, rounded up to 16 */
     float scale;
-    float *scores; /* scratch: [FERRY_QUERY_TILE][score_stride] */
+    float *scores;       /* scratch: [FERRY_QUERY_TILE][score_stride] */
     size_t score_stride; /* >= positions rounded up to FERRY_BLOCK_TOKENS */
     float *out;          /* [count][out_stride] */
     size_t out_stride;
@@ -70,7 +70,7 @@ struct ferry_cpu_kernels {
 };
 
 /* The best that this processor has. */
-const struct ferry_cpu_kernels *ferry_cpu_kernels(void);
+const struct ferry_cpu_kernels *ferry_best_cpu_kernels(void);
 /* By name; NULL where this processor or this build has none. */
 const struct ferry_cpu_kernels *ferry_cpu_kernels_named(const char *name);
 

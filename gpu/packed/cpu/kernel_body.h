@@ -166,8 +166,8 @@ static void panel_product(const struct ferry_panel_product *product) {
         size_t rows = product->rows - row < TILE_ROWS ? product->rows - row : TILE_ROWS;
         int last = row + rows == product->rows;
         for (size_t column = 0; column < FERRY_PANEL_COLUMNS; column += TILE_COLUMNS)
-            multiply_rows(product, row, column,
-                          last && column == 0 ? product->prefetch : NULL, rows);
+            multiply_rows(product, row, column, last && column == 0 ? product->prefetch : NULL,
+                          rows);
     }
 }
 
@@ -213,11 +213,12 @@ ALWAYS_INLINE void score_block_alone(const struct ferry_attention *attention, co
         for (size_t at = 0; at < BLOCK_VECTORS; at++)
             sums[0][at] += query[d] * load(keys + at * FLOATS);
     for (size_t at = 0; at < BLOCK_VECTORS; at++)
-        store(scores + at * FLOATS, (sums[0][at] + sums[1][at] + sums[2][at] + sums[3][at]) *
-                                        attention->scale);
+        store(scores + at * FLOATS,
+              (sums[0][at] + sums[1][at] + sums[2][at] + sums[3][at]) * attention->scale);
 }
 
-/* Turns the first `visible` scores into weights that sum to 1, all others up to `rounded` into 0. */
+/* Turns the first `visible` scores into weights that sum to 1, all others up to `rounded` into 0.
+ */
 static void softmax(float *scores, size_t visible, size_t rounded) {
     for (size_t at = visible; at < rounded; at++)
         scores[at] = -INFINITY;
@@ -246,10 +247,10 @@ ALWAYS_INLINE void mix_columns(const struct ferry_attention *attention, size_t e
         for (size_t at = 0; at < vectors; at++)
             sums[q][at] = all(0);
     for (size_t first = 0; first < end; first += FERRY_BLOCK_TOKENS) {
-        const float *values = attention->pool +
-                              attention->blocks[first / FERRY_BLOCK_TOKENS] *
-                                  attention->block_stride +
-                              attention->values_offset + column;
+        const float *values =
+            attention->pool +
+            attention->blocks[first / FERRY_BLOCK_TOKENS] * attention->block_stride +
+            attention->values_offset + column;
         const float *weights = attention->scores + first;
         size_t tokens = end - first < FERRY_BLOCK_TOKENS ? end - first : FERRY_BLOCK_TOKENS;
         for (size_t token = 0; token < tokens; token++, values += attention->value_stride)
@@ -288,10 +289,10 @@ ALWAYS_INLINE void attend_tile(const struct ferry_attention *attention, uint32_t
     size_t end = (size_t)attention->first_position + query + count; /* of the last query */
     const float *queries = attention->queries + query * attention->query_stride;
     for (size_t first = 0; first < end; first += FERRY_BLOCK_TOKENS) {
-        const float *keys = attention->pool +
-                            attention->blocks[first / FERRY_BLOCK_TOKENS] *
-                                attention->block_stride +
-                            attention->keys_offset;
+        const float *keys =
+            attention->pool +
+            attention->blocks[first / FERRY_BLOCK_TOKENS] * attention->block_stride +
+            attention->keys_offset;
         if (count == 1)
             score_block_alone(attention, queries, keys, attention->scores + first);
         else
@@ -337,5 +338,8 @@ static void layer_norm(const float *in, const float *weight, const float *bias, 
 }
 
 const struct ferry_cpu_kernels KERNEL_TABLE = {
-    KERNEL_NAME, panel_product, attention, layer_norm,
+    KERNEL_NAME,
+    panel_product,
+    attention,
+    layer_norm,
 };
