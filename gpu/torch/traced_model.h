@@ -50,6 +50,8 @@ class TracedModel {
     }
     // The trace's own name of the argument, for error texts.
     std::string argument_name(size_t input) const;
+    // As TorchScript writes it: "Tensor", "int", "float".
+    std::string argument_type(size_t input) const;
     // Name of the dtype of the weights, such as "f32".
     std::string precision() const;
     // Rows of the largest table among the weights that could be an embedding; 0: there is none.
