@@ -1,26 +1,13 @@
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
-#include "gpu/batch_check.h"
-#include "gpu/engine.h"
+#include "gpu/fake/fake_model.h"
 #include "gpu/fake/fake_rows.h"
-#include "gpu/fake/fake_script.h"
-#include "gpu/padding_policy.h"
 
 enum { DEFAULT_WIDTH = 384, DEFAULT_MAX_LENGTH = 512 };
-
-struct ferry_engine_model {
-    struct ferry_fake_script script;
-    struct ferry_model_info info;
-    struct ferry_batch_limits limits;
-    struct ferry_padding_rules rules;
-    atomic_ullong batches; /* started, over all workers */
-    atomic_bool lost;      /* a lost device stays lost */
-};
 
 struct ferry_engine_worker {
     struct ferry_engine_model *model; /* borrowed */
@@ -57,10 +44,17 @@ static void fill_info(const struct ferry_model_spec *spec, struct ferry_engine_m
     info->suggested_workers = script->workers;
 }
 
+static int32_t vocabulary_of(const struct ferry_model_spec *spec,
+                             const struct ferry_fake_script *script) {
+    if (script->vocabulary > 0 && script->vocabulary <= INT32_MAX)
+        return (int32_t)script->vocabulary;
+    return spec->vocabulary_size > 0 ? spec->vocabulary_size : INT32_MAX;
+}
+
 static void fill_limits(const struct ferry_model_spec *spec, struct ferry_engine_model *model) {
     const struct ferry_model_info *info = &model->info;
     model->limits = (struct ferry_batch_limits){
-        .vocabulary_size = spec->vocabulary_size > 0 ? spec->vocabulary_size : INT32_MAX,
+        .vocabulary_size = vocabulary_of(spec, &model->script),
         .max_length = info->max_length,
         .width = info->width,
         .max_type_id = 1,
@@ -90,6 +84,8 @@ static enum ferry_status fake_model_load(const struct ferry_model_spec *spec,
     if (model == NULL)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the fake model");
     model->script = script;
+    model->output_shape = spec->output_shape;
+    model->max_new_tokens = spec->max_new_tokens;
     fill_info(spec, model);
     fill_limits(spec, model);
     *ret_model = model;
@@ -140,15 +136,6 @@ static uint64_t positions_of(const struct ferry_engine_model *model,
     return (uint64_t)step.rows * step.length;
 }
 
-static enum ferry_status find_poison(const struct ferry_fake_script *script,
-                                     const struct ferry_batch *batch, struct ferry_error *error) {
-    for (uint32_t poison = 0; poison < script->poison_count; poison++)
-        for (uint32_t at = batch->offsets[0]; at < batch->offsets[batch->sequences]; at++)
-            if (batch->ids[at] == script->poisons[poison])
-                return ferry_fail(error, FERRY_ENGINE, "id %d is poison", script->poisons[poison]);
-    return FERRY_OK;
-}
-
 static void hang(const struct ferry_fake_script *script) {
     do {
         uint64_t ms = script->hang_ms != 0 ? script->hang_ms : 1000;
@@ -156,12 +143,10 @@ static void hang(const struct ferry_fake_script *script) {
     } while (script->hang_ms == 0);
 }
 
-static enum ferry_status play_script(struct ferry_engine_model *model,
-                                     const struct ferry_batch *batch, uint64_t positions,
-                                     struct ferry_error *error) {
+enum ferry_status ferry_fake_play(struct ferry_engine_model *model, uint64_t delay,
+                                  uint64_t positions, struct ferry_error *error) {
     const struct ferry_fake_script *script = &model->script;
     uint64_t number = atomic_fetch_add(&model->batches, 1) + 1;
-    uint64_t delay = script->batch_us * 1000 + script->token_ns * positions;
     if (delay > 0)
         sleep_for((int64_t)delay);
     if (number == script->hang_at)
@@ -175,7 +160,22 @@ static enum ferry_status play_script(struct ferry_engine_model *model,
         return ferry_fail(
             error, FERRY_OUT_OF_MEMORY, "%llu positions, the device has memory for %llu",
             (unsigned long long)positions, (unsigned long long)script->out_of_memory_above);
-    return find_poison(script, batch, error);
+    return FERRY_OK;
+}
+
+static enum ferry_status play_script(struct ferry_engine_model *model,
+                                     const struct ferry_batch *batch, uint64_t positions,
+                                     struct ferry_error *error) {
+    const struct ferry_fake_script *script = &model->script;
+    uint64_t delay = script->batch_us * 1000 + script->token_ns * positions;
+    enum ferry_status status = ferry_fake_play(model, delay, positions, error);
+    if (status != FERRY_OK)
+        return status;
+    int32_t poison;
+    if (ferry_fake_ids_meet(&script->poisons, batch->ids + batch->offsets[0],
+                            batch->offsets[batch->sequences] - batch->offsets[0], &poison))
+        return ferry_fail(error, FERRY_ENGINE, "id %d is poison", poison);
+    return FERRY_OK;
 }
 
 static void write_rows(const struct ferry_engine_model *model, const struct ferry_batch *batch,
@@ -221,6 +221,11 @@ const struct ferry_engine *ferry_fake_engine(void) {
         .worker_create = fake_worker_create,
         .worker_free = fake_worker_free,
         .worker_run = fake_worker_run,
+        .decoder_create = ferry_fake_decoder_create,
+        .decoder_free = ferry_fake_decoder_free,
+        .decoder_info = ferry_fake_decoder_info,
+        .decoder_step = ferry_fake_decoder_step,
+        .decoder_release = ferry_fake_decoder_release,
     };
     return &engine;
 }

@@ -8,7 +8,7 @@ static const char separators[] = " ,\t\n";
 
 enum { MAX_WORD_BYTES = 64 };
 
-enum value_type { FLAG, NUMBER_32, NUMBER_64, POISON_ID, STATUS_NAME };
+enum value_type { FLAG, NUMBER_32, NUMBER_64, ID_LIST, STATUS_NAME };
 
 struct word_row {
     const char *name;
@@ -33,7 +33,17 @@ static const struct word_row word_rows[] = {
     {"equal_lengths", FLAG, MEMBER(equal_lengths)},
     {"padding_affects", FLAG, MEMBER(padding_affects)},
     {"packed", FLAG, MEMBER(packed)},
-    {"poison", POISON_ID, 0},
+    {"step_us", NUMBER_64, MEMBER(step_us)},
+    {"vocabulary", NUMBER_32, MEMBER(vocabulary)},
+    {"block_tokens", NUMBER_32, MEMBER(block_tokens)},
+    {"blocks", NUMBER_32, MEMBER(blocks)},
+    {"max_sequences", NUMBER_32, MEMBER(max_sequences)},
+    {"max_step_tokens", NUMBER_32, MEMBER(max_step_tokens)},
+    {"end_id", NUMBER_32, MEMBER(end_id)},
+    {"end_at", NUMBER_32, MEMBER(end_at)},
+    {"whole", FLAG, MEMBER(whole)},
+    {"poison", ID_LIST, MEMBER(poisons)},
+    {"step_poison", ID_LIST, MEMBER(step_poisons)},
 };
 
 static const struct word_row *row_of(const char *name) {
@@ -66,11 +76,11 @@ static bool set_number(const struct word_row *row, const char *value, void *memb
     return true;
 }
 
-static bool add_poison(struct ferry_fake_script *script, const char *value) {
+static bool add_id(struct ferry_fake_ids *list, const char *value) {
     uint64_t id;
-    if (script->poison_count == FERRY_FAKE_MAX_POISONS || !parse_number(value, INT32_MAX, &id))
+    if (list->count == FERRY_FAKE_MAX_POISONS || !parse_number(value, INT32_MAX, &id))
         return false;
-    script->poisons[script->poison_count++] = (int32_t)id;
+    list->ids[list->count++] = (int32_t)id;
     return true;
 }
 
@@ -88,8 +98,8 @@ static bool apply(struct ferry_fake_script *script, const char *name, const char
     case FLAG:
         *(bool *)member = true;
         return value == NULL;
-    case POISON_ID:
-        return add_poison(script, value);
+    case ID_LIST:
+        return add_id(member, value);
     case STATUS_NAME:
         return set_status(value, member);
     case NUMBER_32:
@@ -101,7 +111,7 @@ static bool apply(struct ferry_fake_script *script, const char *name, const char
 
 enum ferry_status ferry_fake_script_parse(const char *text, struct ferry_fake_script *ret_script,
                                           struct ferry_error *error) {
-    struct ferry_fake_script script = {.workers = 1};
+    struct ferry_fake_script script = {.workers = 1, .block_tokens = 16};
     for (text = text == NULL ? "" : text; *text != '\0';) {
         size_t size = strcspn(text, separators);
         char word[MAX_WORD_BYTES];
@@ -123,4 +133,15 @@ enum ferry_status ferry_fake_script_parse(const char *text, struct ferry_fake_sc
     }
     *ret_script = script;
     return FERRY_OK;
+}
+
+bool ferry_fake_ids_meet(const struct ferry_fake_ids *some, const int32_t *ids, uint32_t count,
+                         int32_t *ret_id) {
+    for (uint32_t at = 0; at < count; at++)
+        for (uint32_t one = 0; one < some->count; one++)
+            if (ids[at] == some->ids[one]) {
+                *ret_id = ids[at];
+                return true;
+            }
+    return false;
 }

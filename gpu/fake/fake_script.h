@@ -6,6 +6,11 @@
 
 enum { FERRY_FAKE_MAX_POISONS = 16 };
 
+struct ferry_fake_ids {
+    int32_t ids[FERRY_FAKE_MAX_POISONS];
+    uint32_t count;
+};
+
 struct ferry_fake_script {
     uint64_t load_ms;
     enum ferry_status load_fails; /* FERRY_OK: it does not */
@@ -22,9 +27,22 @@ struct ferry_fake_script {
     bool equal_lengths;
     bool padding_affects;
     bool packed; /* computes no padding at all */
-    int32_t poisons[FERRY_FAKE_MAX_POISONS];
-    uint32_t poison_count;
+    struct ferry_fake_ids poisons;
+    /* Of a decoder; its steps are counted together with batches. */
+    struct ferry_fake_ids step_poisons;
+    uint64_t step_us;         /* per step */
+    uint32_t vocabulary;      /* 0: the model directory's */
+    uint32_t block_tokens;    /* 0: no cache */
+    uint32_t blocks;          /* 0: as the options say */
+    uint32_t max_sequences;   /* likewise */
+    uint32_t max_step_tokens; /* likewise */
+    uint32_t end_id;          /* with end_at */
+    uint32_t end_at;          /* length from which end_id follows; 0: it is an id like any other */
+    bool whole;               /* a combined model */
 };
+
+bool ferry_fake_ids_meet(const struct ferry_fake_ids *some, const int32_t *ids, uint32_t count,
+                         int32_t *ret_id);
 
 /* NULL is the empty script. CONFIG: names the word that is not understood. */
 FERRY_MUST_CHECK enum ferry_status ferry_fake_script_parse(const char *text,

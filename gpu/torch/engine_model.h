@@ -8,6 +8,7 @@
 #include "gpu/batch_check.h"
 #include "gpu/padding_policy.h"
 #include "gpu/torch/batch_runner.h"
+#include "gpu/torch/combined_model.h"
 #include "gpu/torch/probe_batch.h"
 
 namespace ferry {
@@ -28,7 +29,8 @@ struct ProofMaterial {
 } // namespace ferry
 
 struct ferry_engine_model {
-    std::unique_ptr<ferry::TracedModel> traced;
+    std::unique_ptr<ferry::TracedModel> traced;     // null: a combined model
+    std::unique_ptr<ferry::CombinedModel> combined; // null: a trace
     std::unique_ptr<ferry::ProofMaterial> material;
     ferry_model_info info = {};
     ferry_batch_limits limits = {};

@@ -1,28 +1,11 @@
 #include "gpu/torch/logits_rows.h"
 
+#include "gpu/torch/decoder_slots.h"
 #include <limits>
-#include <memory>
-
-#include "gpu/logits_row.h"
-#include "gpu/torch/torch_errors.h"
 
 namespace ferry {
 
 namespace {
-
-struct FreeScratch {
-    void operator()(ferry_row_scratch *scratch) const {
-        ferry_row_scratch_free(scratch);
-    }
-};
-using Scratch = std::unique_ptr<ferry_row_scratch, FreeScratch>;
-
-Scratch make_scratch(uint32_t vocabulary) {
-    ferry_row_scratch *scratch = nullptr;
-    ferry_error error = {};
-    throw_unless_ok(ferry_row_scratch_create(vocabulary, &scratch, &error), error);
-    return Scratch(scratch);
-}
 
 float logprob(ferry_row_scratch *scratch, const float *row, uint32_t vocabulary, int32_t id) {
     int32_t best = ferry_row_best(scratch, row, vocabulary);
@@ -38,7 +21,7 @@ std::vector<std::vector<float>> successor_logprobs(const at::Tensor &logits,
                                                    const ferry_batch &batch,
                                                    const ferry_padding_step &step) {
     const uint32_t vocabulary = static_cast<uint32_t>(logits.size(-1));
-    Scratch scratch = make_scratch(vocabulary);
+    RowScratch scratch = make_row_scratch(vocabulary);
     std::vector<std::vector<float>> results;
     for (uint32_t row = 0; row < step.count; row++) {
         const int32_t *ids = batch.ids + batch.offsets[step.first + row];

@@ -14,6 +14,7 @@
 #include "gpu/engine.h"
 #include "gpu/golden_check.h"
 #include "gpu/pooling.h"
+#include "gpu/torch/combined_decoder.h"
 #include "gpu/torch/decoder.h"
 #include "gpu/torch/engine_model.h"
 #include "gpu/torch/golden_proof.h"
@@ -21,6 +22,7 @@
 #include "gpu/torch/tensor_memory.h"
 #include "gpu/torch/torch_device.h"
 #include "gpu/torch/torch_errors.h"
+#include "gpu/torch/trace_decoder.h"
 #include "gpu/torch/trace_probe.h"
 
 // Without it the interpreter turns every exception into a std::runtime_error: the type, which tells
@@ -189,6 +191,32 @@ void take_findings(const ferry_model_spec &spec, const ProbeResult &found,
                     found.max_type_id, model.info.rows_per_token};
 }
 
+void load_combined(c10::Device device, const ferry_model_spec &spec, ferry_engine_model &model) {
+    model.combined = std::make_unique<CombinedModel>(spec, device);
+    model.combined->prove(spec);
+    ferry_model_info &info = model.info;
+    std::snprintf(info.engine, sizeof info.engine, "torch");
+    std::snprintf(info.precision, sizeof info.precision, "%s",
+                  model.combined->module().precision().c_str());
+    std::snprintf(info.device, sizeof info.device, "%s", device.str().c_str());
+    info.max_length = model.combined->max_length();
+    info.suggested_workers = 1;
+    std::snprintf(info.proof, sizeof info.proof,
+                  "combined model, one run at a time; %u golden rows with exactly their ids",
+                  spec.golden_count);
+}
+
+void load_trace(c10::Device device, const ferry_model_spec &spec, ferry_engine_model &model) {
+    take_findings(spec, load_and_probe(device, spec, model), model);
+    model.material = std::make_unique<ProofMaterial>(spec);
+    write_proof(model.info, model.rules, spec.golden_count, prove_golden_rows(model, spec));
+}
+
+long long milliseconds_since(int64_t started) {
+    return static_cast<long long>((ferry_clock_now() - started) /
+                                  FERRY_NANOSECONDS_PER_MILLISECOND);
+}
+
 std::unique_ptr<ferry_engine_model> load(const ferry_model_spec &spec,
                                          const ferry_engine_options &options) {
     set_up_process(options);
@@ -198,32 +226,32 @@ std::unique_ptr<ferry_engine_model> load(const ferry_model_spec &spec,
     auto model = std::make_unique<ferry_engine_model>();
     model->threads_per_worker =
         options.threads_per_worker != 0 ? static_cast<int>(options.threads_per_worker) : 1;
-    // One thread, as later: more of them wait for each other, and on a busy machine for long.
-    // The products of a model with logits are large enough to be worth all.
+    // One thread, as later: more of them wait for each other, and on a busy machine for long. The
+    // products of a model with logits are large enough to be worth all.
     bool logits = spec.output_shape == FERRY_OUTPUT_LOGITS;
     at::set_num_threads(logits ? static_cast<int>(core_count()) : model->threads_per_worker);
-    take_findings(spec, load_and_probe(device, spec, *model), *model);
-    model->material = std::make_unique<ProofMaterial>(spec);
-    float worst = prove_golden_rows(*model, spec);
-    write_proof(model->info, model->rules, spec.golden_count, worst);
-    ferry_log(
-        FERRY_LOG_INFO, "model '%s': loaded and proven on %s in %lld ms: %s", spec.name,
-        model->info.device,
-        static_cast<long long>((ferry_clock_now() - started) / FERRY_NANOSECONDS_PER_MILLISECOND),
-        model->info.proof);
+    if (is_combined(spec))
+        load_combined(device, spec, *model);
+    else
+        load_trace(device, spec, *model);
+    ferry_log(FERRY_LOG_INFO, "model '%s': loaded and proven on %s in %lld ms: %s", spec.name,
+              model->info.device, milliseconds_since(started), model->info.proof);
     return model;
 }
 
 std::unique_ptr<Decoder> make_decoder(ferry_engine_model &model,
                                       const ferry_decoder_options &options) {
-    if (model.traced->layout().output_shape != FERRY_OUTPUT_LOGITS)
-        throw Failure(FERRY_UNSUPPORTED, "the model's output is no logits: nothing to decode");
     at::set_num_threads(static_cast<int>(options.threads != 0 ? options.threads : core_count()));
+    if (model.combined)
+        return make_combined_decoder(*model.combined, options, model.info.proof);
+    if (model.traced->layout().output_shape != FERRY_OUTPUT_LOGITS)
+        throw Failure(FERRY_UNSUPPORTED, "the model gives no logits: there is nothing to decode");
     std::string reason;
-    std::unique_ptr<Decoder> decoder = make_packed_decoder(model, options, reason);
-    if (!decoder)
-        throw Failure(FERRY_UNSUPPORTED, "not decoded: %s", reason.c_str());
-    return decoder;
+    std::unique_ptr<Decoder> packed = make_packed_decoder(model, options, reason);
+    if (packed)
+        return packed;
+    return make_trace_decoder(*model.traced, model.rules, model.material->vocabulary_size, options,
+                              reason);
 }
 
 std::unique_ptr<ferry_decoder> create_decoder(ferry_engine_model &model,
@@ -231,11 +259,9 @@ std::unique_ptr<ferry_decoder> create_decoder(ferry_engine_model &model,
     int64_t started = ferry_clock_now();
     auto decoder = std::make_unique<ferry_decoder>();
     decoder->decoder = make_decoder(model, options);
-    ferry_log(
-        FERRY_LOG_INFO, "decoder: engine %s, proven in %lld ms: %s",
-        decoder->decoder->info().engine,
-        static_cast<long long>((ferry_clock_now() - started) / FERRY_NANOSECONDS_PER_MILLISECOND),
-        decoder->decoder->info().proof);
+    ferry_log(FERRY_LOG_INFO, "decoder: engine %s, proven in %lld ms: %s",
+              decoder->decoder->info().engine, milliseconds_since(started),
+              decoder->decoder->info().proof);
     return decoder;
 }
 
@@ -268,6 +294,8 @@ static const ferry_model_info *torch_model_info(const ferry_engine_model *model)
 static ferry_status torch_worker_create(ferry_engine_model *model, ferry_engine_worker **ret_worker,
                                         ferry_error *error) noexcept {
     return ferry::guarded(FERRY_ENGINE, error, [&] {
+        if (!model->traced)
+            throw ferry::Failure(FERRY_UNSUPPORTED, "a combined model generates, it has no rows");
         *ret_worker = std::make_unique<ferry_engine_worker>(*model).release();
         return FERRY_OK;
     });

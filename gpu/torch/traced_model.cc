@@ -204,6 +204,12 @@ std::string TracedModel::argument_name(size_t input) const {
     return input + 1 < arguments.size() ? arguments[input + 1].name() : "?";
 }
 
+std::string TracedModel::argument_type(size_t input) const {
+    const auto &arguments =
+        module_->traced.get_method("forward").function().getSchema().arguments();
+    return input + 1 < arguments.size() ? arguments[input + 1].type()->str() : "?";
+}
+
 std::string TracedModel::precision() const {
     for (const at::Tensor &weights : module_->traced.parameters()) {
         if (weights.scalar_type() == at::kHalf)

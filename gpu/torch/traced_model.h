@@ -64,6 +64,8 @@ class TracedModel {
     }
     // The trace's own name of the argument, for error texts.
     std::string argument_name(size_t input) const;
+    // As TorchScript writes it: "Tensor", "int", "float".
+    std::string argument_type(size_t input) const;
     // Name of the dtype of the weights, such as "f32".
     std::string precision() const;
     // Shares the tensors; two names of one tensor are two entries.
