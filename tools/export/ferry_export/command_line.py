@@ -55,6 +55,10 @@ def export_function(chosen):
         from .export import export
 
         return export
+    if chosen.combined:
+        from .export_combined import export_combined
+
+        return export_combined
     from .export_causal import export_causal
 
     return export_causal
@@ -85,10 +89,15 @@ def check_options_of_task(chosen) -> None:
             raise Refusal(
                 USAGE, f"--{name.replace('_', '-')} has no meaning with --task {chosen.task}"
             )
+    for name in options.COMBINED_OPTIONS:
+        if getattr(chosen, name) is not None and not chosen.combined:
+            raise Refusal(USAGE, f"--{name.replace('_', '-')} has no meaning without --combined")
+    if chosen.combined and chosen.task != "generate":
+        raise Refusal(USAGE, f"--combined: such a model generates; it has no task {chosen.task}")
     if chosen.plain and chosen.fixed:
         raise Refusal(USAGE, "--plain and --fixed: one of them")
-    if chosen.seed is None:
-        chosen.seed = 0
+    chosen.seed = chosen.seed or 0
+    chosen.time_limit = chosen.time_limit or options.SECONDS_FOR_ROWS
 
 
 def check_packages() -> None:

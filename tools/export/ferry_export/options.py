@@ -12,8 +12,10 @@ POOLING_CHOICES = ("mean", "cls", "last", "max", "none")
 LATER_TASKS = ("classify", "tag", "fill", "rank", "next", "raw")
 CAUSAL_TASKS = ("score", "generate")
 EMBED_OPTIONS = ("pooling", "normalize")
-CAUSAL_OPTIONS = ("tokenizer", "seed", "plain")
+CAUSAL_OPTIONS = ("tokenizer", "seed", "plain", "combined")
+COMBINED_OPTIONS = ("module", "vocabulary_size", "max_new_tokens", "time_limit")
 TASKS = ("embed", *CAUSAL_TASKS)
+SECONDS_FOR_ROWS = 120
 DESCRIPTION = """\
 Turns a Hugging Face model into a model directory: model.pt (TorchScript), the tokenizer's files and
 ferry.json. The trace is compared with the original, and golden rows are taken from the original.
@@ -105,6 +107,35 @@ def build_parser() -> Parser:
         type=int,
         metavar="N",
         help="of random weights, for a config.json alone (default: 0)",
+    )
+    add(
+        "--combined",
+        action="store_true",
+        default=None,
+        help="generate: one TorchScript with the sampler in it; MODEL may be such a file (.pt) already",
+    )
+    add(
+        "--module",
+        metavar="FILE.py:CLASS",
+        help="combined: your own sampler, CLASS(traced_model), instead of the exporter's",
+    )
+    add(
+        "--vocabulary-size",
+        type=positive,
+        metavar="N",
+        help="combined, a finished file: ids that the model has (default: rows of wte)",
+    )
+    add(
+        "--max-new-tokens",
+        type=positive,
+        metavar="N",
+        help="combined: the most that a request may ask for (default: as many as there is room for)",
+    )
+    add(
+        "--time-limit",
+        type=positive,
+        metavar="S",
+        help=f"combined: seconds for all golden rows together (default: {SECONDS_FOR_ROWS})",
     )
     add("--device", default="cpu", help="where to trace: cpu (default)")
     add("--overwrite", action="store_true", help="replace a model directory that is there")
