@@ -68,9 +68,18 @@ def read_tokenizer_json(folder: pathlib.Path):
             f"{config['add_prefix_space']} in tokenizer_config.json; make them the same",
         )
     try:
-        return tokenizers.Tokenizer.from_file(str(path))
+        backend = tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises a plain Exception
         raise Refusal(BAD_DATA, f"{path}: tokenizers cannot load it: {error}") from None
+    for token in content.get("added_tokens") or []:
+        given = backend.token_to_id(token["content"])
+        if given != token["id"]:  # the library counts on where ids have a gap
+            raise Refusal(
+                BAD_DATA,
+                f"{path}: the added token {token['content']!r} has the id {token['id']} in the file "
+                f"and {given} in tokenizers; give the added tokens the ids that follow the vocabulary",
+            )
+    return backend
 
 
 def check_parts(path: pathlib.Path, content: dict) -> None:
