@@ -9,8 +9,9 @@ struct candidates {
     struct ferry_row_scratch *scratch;
     uint32_t count;
     bool have_ids;
-    float most;   /* the largest score; its weight is 1 */
-    double total; /* of the weights */
+    float most;     /* the largest score */
+    float heaviest; /* its weight */
+    double total;   /* of the weights */
 };
 
 static float penalised(float logit, float penalty) {
@@ -86,6 +87,17 @@ static void find_bins(const float *restrict scores, uint32_t count, float most,
     }
 }
 
+/* Weights become probabilities. */
+FERRY_BEST_OF_VARIANTS
+static void normalise(struct candidates *candidates) {
+    float *restrict weights = candidates->scratch->weights;
+    const uint32_t count = candidates->count;
+    const float total = (float)candidates->total;
+    for (uint32_t at = 0; at < count; at++)
+        weights[at] /= total;
+    candidates->heaviest /= total;
+}
+
 static void fill_bins(const struct candidates *candidates, double *masses) {
     const float *restrict weights = candidates->scratch->weights;
     const int32_t *restrict bins = candidates->scratch->keys;
@@ -131,14 +143,14 @@ static struct boundary find_boundary(const struct candidates *candidates, float 
     fill_bins(candidates, masses);
     double below = 0;
     int32_t bin = TOP_P_BINS - 1;
-    while (bin > 0 && (float)((below + masses[bin]) / candidates->total) <= dropped)
+    while (bin > 0 && (float)(below + masses[bin]) <= dropped)
         below += masses[bin--];
     uint32_t count = collect_bin(candidates, bin);
     ferry_row_sort(scratch, count);
     uint32_t at = 0;
     for (; at + 1 < count; at++) {
         below += (double)scratch->weights[(uint32_t)scratch->pairs[at]];
-        if ((float)(below / candidates->total) > dropped)
+        if ((float)below > dropped)
             break;
     }
     uint32_t first = (uint32_t)scratch->pairs[at];
@@ -159,8 +171,10 @@ static void drop_below(struct candidates *candidates, struct boundary boundary) 
 }
 
 static void keep_top_p(struct candidates *candidates, float top_p) {
-    if (top_p < 1.0f)
-        drop_below(candidates, find_boundary(candidates, top_p));
+    if (top_p >= 1.0f)
+        return;
+    normalise(candidates);
+    drop_below(candidates, find_boundary(candidates, top_p));
 }
 
 FERRY_BEST_OF_VARIANTS
@@ -170,7 +184,7 @@ static void keep_min_p(struct candidates *candidates, float min_p) {
     float *restrict weights = candidates->scratch->weights;
     const uint32_t count = candidates->count;
     const float total = (float)candidates->total;
-    const float least = min_p * (1.0f / total);
+    const float least = min_p * (candidates->heaviest / total);
     for (uint32_t at = 0; at < count; at++)
         weights[at] = weights[at] / total < least ? 0 : weights[at];
     candidates->total = ferry_row_sum(candidates->scratch, candidates->count);
@@ -183,8 +197,10 @@ static bool filter(struct ferry_row_scratch *scratch, const struct ferry_choice 
     struct ferry_row_range range = fill_scores(scratch, choice, sampling->temperature);
     if (!ferry_row_is_usable(range))
         return false;
-    *candidates = (struct candidates){
-        .scratch = scratch, .count = choice->vocabulary, .most = ferry_row_number(range.most)};
+    *candidates = (struct candidates){.scratch = scratch,
+                                      .count = choice->vocabulary,
+                                      .most = ferry_row_number(range.most),
+                                      .heaviest = 1.0f};
     keep_top_k(candidates, sampling->top_k);
     candidates->total = ferry_row_exponentials(scratch, candidates->count, candidates->most);
     keep_top_p(candidates, sampling->top_p);

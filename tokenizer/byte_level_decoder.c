@@ -5,37 +5,18 @@
 
 #include "base/utf8.h"
 #include "tokenizer/byte_level.h"
+#include "tokenizer/offset_trim.h"
 #include "tokenizer/tokenizer_model.h"
-#include "tokenizer/unicode_tables.h"
 
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
-enum { REPLACEMENT_SIZE = sizeof replacement - 1, SUBSTITUTE_OF_SPACE = 0x120 };
-
-static bool is_space(uint32_t character) {
-    return character == SUBSTITUTE_OF_SPACE ||
-           (ferry_unicode_lookup(character) & FERRY_UNICODE_WHITESPACE);
-}
-
-static struct ferry_token_spaces count_spaces(const char *text, size_t size) {
-    struct ferry_token_spaces spaces = {0, 0};
-    bool is_leading = true;
-    for (size_t at = 0; at < size;) {
-        uint32_t character = 0;
-        at += ferry_utf8_decode(text + at, &character);
-        bool is_one = is_space(character);
-        is_leading = is_leading && is_one;
-        spaces.leading += is_leading;
-        spaces.trailing = is_one ? spaces.trailing + 1 : 0;
-    }
-    return spaces;
-}
+enum { REPLACEMENT_SIZE = sizeof replacement - 1 };
 
 static bool fill_spaces(struct ferry_tokenizer *tokenizer) {
     tokenizer->spaces = calloc((size_t)tokenizer->id_bound + 1, sizeof *tokenizer->spaces);
     for (int32_t id = 0; tokenizer->spaces && id < tokenizer->id_bound; id++)
         if (tokenizer->texts[id].bytes)
             tokenizer->spaces[id] =
-                count_spaces(tokenizer->texts[id].bytes, tokenizer->texts[id].size);
+                ferry_count_spaces(tokenizer->texts[id].bytes, tokenizer->texts[id].size);
     return tokenizer->spaces != NULL;
 }
 

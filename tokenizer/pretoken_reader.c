@@ -246,10 +246,10 @@ static enum ferry_status read_with_normalized(struct text_reader *reader, size_t
                                       reader->special_tokens_as_text))
             continue;
         status = read_stretch(reader, begin + stretch_begin, begin + match.begin);
-        if (status == FERRY_OK && !ferry_reader_is_done(reader) && match.begin < match.end &&
-            !ferry_token_run_append(reader->run, match.token->id, (uint32_t)(begin + match.begin),
-                                    (uint32_t)(begin + match.end)))
-            status = ferry_reader_fail_memory(reader);
+        const struct ferry_added_match found = {match.token, begin + match.begin,
+                                                begin + match.end};
+        if (status == FERRY_OK && !ferry_reader_is_done(reader))
+            status = ferry_reader_append_match(reader, &found);
         stretch_begin = match.end;
         reader->furthest = begin + match.end;
     }

@@ -1,6 +1,7 @@
 /* Finds the raw added tokens of a text and has the pieces between them read. */
 #include "tokenizer/text_reader.h"
 
+#include "tokenizer/offset_trim.h"
 #include "tokenizer/whitespace_scan.h"
 
 /* Bytes searched for added tokens ahead of what is read: little, because reading may stop. */
@@ -118,18 +119,27 @@ static enum ferry_status read_piece(struct text_reader *reader, size_t begin) {
                                       : read_piece_fast(reader, begin);
 }
 
+enum ferry_status ferry_reader_append_match(struct text_reader *reader,
+                                            const struct ferry_added_match *match) {
+    struct ferry_token_run *run = reader->run;
+    size_t size = match->end - match->begin;
+    if (match->begin >= match->end)
+        return FERRY_OK; /* an earlier token took all of it with its spaces */
+    bool has_memory =
+        ferry_token_run_append(run, match->token->id, (uint32_t)match->begin, (uint32_t)match->end);
+    if (has_memory && reader->tokenizer->spaces && size != match->token->content_size)
+        has_memory =
+            ferry_token_run_pad(run, ferry_count_spaces(reader->text + match->begin, size));
+    return has_memory ? FERRY_OK : ferry_reader_fail_memory(reader);
+}
+
 static enum ferry_status append_match(struct text_reader *reader, size_t *piece_begin) {
     const struct ferry_added_match *match = &reader->match;
     reader->furthest = match->end;
     *piece_begin = match->end;
     reader->searched = reader->search_from;
     reader->has_match = false;
-    if (match->begin >= match->end)
-        return FERRY_OK; /* an earlier token took all of it with its spaces */
-    return ferry_token_run_append(reader->run, match->token->id, (uint32_t)match->begin,
-                                  (uint32_t)match->end)
-               ? FERRY_OK
-               : ferry_reader_fail_memory(reader);
+    return ferry_reader_append_match(reader, match);
 }
 
 static enum ferry_status read_all(struct text_reader *reader) {
@@ -149,7 +159,7 @@ enum ferry_status ferry_text_read(struct ferry_tokenizer_session *session, unsig
                                   const struct ferry_encode_options *options, size_t *bytes_read,
                                   struct ferry_error *error) {
     struct ferry_token_run *run = &session->runs[index];
-    run->count = 0;
+    run->count = run->padded_count = 0;
     run->wants_offsets = options->offsets != FERRY_OFFSETS_NONE;
     session->words.run = run;
     session->words.size = 0;

@@ -39,6 +39,9 @@ enum ferry_status ferry_reader_fail_utf8(const struct text_reader *reader, size_
 /* Looks for the next raw added token one window further; a piece begins at `piece_begin`. */
 void ferry_reader_search(struct text_reader *reader, size_t piece_begin);
 
+FERRY_MUST_CHECK enum ferry_status ferry_reader_append_match(struct text_reader *reader,
+                                                             const struct ferry_added_match *match);
+
 /* Each reads from *at to `end`, or to the character that reached the limit, and moves *at. A word
  * that touches `end` stays open for the next call. */
 FERRY_MUST_CHECK enum ferry_status ferry_read_characters(struct text_reader *reader, size_t *at,

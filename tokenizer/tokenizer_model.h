@@ -11,6 +11,7 @@
 #include "tokenizer/bpe.h"
 #include "tokenizer/character_table.h"
 #include "tokenizer/ferry_tokenizer.h"
+#include "tokenizer/token_run.h"
 #include "tokenizer/vocabulary.h"
 #include "tokenizer/wordpiece.h"
 
@@ -32,11 +33,6 @@ struct ferry_template {
 };
 
 enum ferry_model_kind { FERRY_MODEL_WORDPIECE, FERRY_MODEL_BPE };
-
-/* How many spaces a token's text begins and ends with. */
-struct ferry_token_spaces {
-    uint32_t leading, trailing; /* in characters */
-};
 
 struct ferry_wordpiece_decoder {
     bool is_present; /* without one, tokens are joined by spaces */

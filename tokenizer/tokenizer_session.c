@@ -26,7 +26,8 @@ enum ferry_status ferry_tokenizer_session_create(const struct ferry_tokenizer *t
 }
 
 static size_t run_bytes(const struct ferry_token_run *run) {
-    return run->capacity * sizeof *run->ids + run->offsets_capacity * sizeof *run->offsets;
+    return run->capacity * sizeof *run->ids + run->offsets_capacity * sizeof *run->offsets +
+           run->padded_capacity * sizeof *run->padded;
 }
 
 static size_t array_bytes(const struct ferry_window_arrays *arrays) {

@@ -288,15 +288,23 @@ static size_t put_special(const struct window_maker *maker,
     return at + 1;
 }
 
-/* Trimming is done in each window anew, because the reference treats its first token in its own
- * way. */
-static void trim_part(const struct window_maker *maker, const char *text, size_t at, size_t count) {
+/* Trims the tokens of a part that begins with token `first` of its text. Done in each window anew,
+ * because the reference treats the first token of each in its own way. */
+static void trim_part(const struct window_maker *maker, unsigned index, size_t first, size_t at,
+                      size_t count) {
     struct ferry_window_arrays *arrays = &maker->session->arrays;
     const struct ferry_tokenizer *tokenizer = maker->session->tokenizer;
-    const char *bytes = maker->options->offsets == FERRY_OFFSETS_BYTES ? text : NULL;
-    for (size_t token = 0; tokenizer->spaces && token < count; token++)
-        ferry_trim_offsets(tokenizer, bytes, arrays->ids[at + token], token == 0,
+    const struct ferry_token_run *run = &maker->session->runs[index];
+    bool is_bytes = maker->options->offsets == FERRY_OFFSETS_BYTES;
+    const char *bytes = is_bytes ? maker->texts[index] : NULL;
+    size_t padded = ferry_token_run_padded_from(run, first);
+    for (size_t token = 0; token < count; token++) {
+        struct ferry_token_spaces spaces = tokenizer->spaces[arrays->ids[at + token]];
+        if (padded < run->padded_count && run->padded[padded].token == first + token)
+            spaces = run->padded[padded++].spaces;
+        ferry_trim_offsets(spaces, tokenizer->trims_as_if_prefixed, bytes, token == 0,
                            &arrays->offsets[at + token]);
+    }
 }
 
 /* A part that overflowed keeps the number of its text as type id, whatever the template says (but
@@ -324,7 +332,8 @@ static size_t put_part(const struct window_maker *maker, const struct ferry_temp
     memset(arrays->special_mask + at, 0, count);
     if (maker->options->offsets != FERRY_OFFSETS_NONE) {
         memcpy(arrays->offsets + at, run->offsets + begin, count * sizeof *run->offsets);
-        trim_part(maker, maker->texts[index], at, count);
+        if (maker->session->tokenizer->spaces)
+            trim_part(maker, index, begin, at, count);
     }
     return at + count;
 }

@@ -210,8 +210,12 @@ static enum ferry_status open_decoder(const struct opening *opening,
     if (model->engine->decoder_create == NULL)
         return ferry_fail(error, FERRY_UNSUPPORTED, "%s: engine %s cannot do task %s",
                           opening->directory, model->engine->name, model->task);
-    enum ferry_status status = model->engine->decoder_create(model->engine_model, &options->decoder,
-                                                             &model->decoder, error);
+    struct ferry_decoder_options decoder = options->decoder;
+    /* Without a cache a whole sequence is one step; with one, the scheduler asks for less. */
+    if (decoder.max_step_tokens != 0 && decoder.max_step_tokens < model->max_length)
+        decoder.max_step_tokens = model->max_length;
+    enum ferry_status status =
+        model->engine->decoder_create(model->engine_model, &decoder, &model->decoder, error);
     if (status != FERRY_OK)
         return ferry_fail_within(error, "%s", opening->directory);
     model->decoder_info = model->engine->decoder_info(model->decoder);

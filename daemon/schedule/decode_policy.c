@@ -6,7 +6,7 @@
 enum { MOST_BYPASSES = 32 };
 
 struct ferry_decode_policy {
-    struct ferry_decode_limits limits;
+    struct ferry_decode_policy_limits limits;
     struct ferry_decode_item *oldest, *newest; /* that wait */
     struct ferry_decode_item **slots;          /* [max_sequences]: what runs, or NULL */
     uint32_t waiting, running;
@@ -15,7 +15,7 @@ struct ferry_decode_policy {
     bool bulk_counts; /* in this step aged bulk is as good as interactive */
 };
 
-enum ferry_status ferry_decode_policy_create(const struct ferry_decode_limits *limits,
+enum ferry_status ferry_decode_policy_create(const struct ferry_decode_policy_limits *limits,
                                              struct ferry_decode_policy **ret_policy) {
     struct ferry_decode_policy *policy = calloc(1, sizeof *policy);
     if (policy == NULL)
@@ -37,7 +37,7 @@ void ferry_decode_policy_free(struct ferry_decode_policy *policy) {
     free(policy);
 }
 
-enum ferry_status ferry_decode_plan_init(const struct ferry_decode_limits *limits,
+enum ferry_status ferry_decode_plan_init(const struct ferry_decode_policy_limits *limits,
                                          struct ferry_decode_plan *plan) {
     *plan = (struct ferry_decode_plan){0};
     plan->shares = calloc(limits->max_sequences, sizeof *plan->shares);
@@ -257,7 +257,7 @@ static void give(struct ferry_decode_policy *policy, struct ferry_decode_plan *p
 
 static uint32_t room_for_prompts(const struct ferry_decode_policy *policy,
                                  const struct ferry_decode_plan *plan) {
-    const struct ferry_decode_limits *limits = &policy->limits;
+    const struct ferry_decode_policy_limits *limits = &policy->limits;
     uint32_t whole = limits->max_step_tokens - smaller(plan->tokens, limits->max_step_tokens);
     return smaller(limits->step_tokens, whole);
 }
@@ -372,7 +372,7 @@ void ferry_decode_policy_ran(struct ferry_decode_policy *policy,
 bool ferry_decode_policy_lower(struct ferry_decode_policy *policy, uint32_t failed_tokens) {
     if (failed_tokens <= 1)
         return false;
-    struct ferry_decode_limits *limits = &policy->limits;
+    struct ferry_decode_policy_limits *limits = &policy->limits;
     limits->max_step_tokens = smaller(limits->max_step_tokens, failed_tokens / 2);
     limits->step_tokens = smaller(limits->step_tokens, limits->max_step_tokens);
     return true;

@@ -19,7 +19,7 @@
 
 #include "daemon/schedule/batcher.h"
 
-struct ferry_decode_limits {
+struct ferry_decode_policy_limits {
     uint32_t max_sequences;   /* slots, and entries of a step */
     uint32_t step_tokens;     /* new tokens of a step; decode always fits beside them */
     uint32_t max_step_tokens; /* what the engine takes: never more, decode included */
@@ -68,12 +68,13 @@ struct ferry_decode_policy;
 
 /* Errors: OUT_OF_MEMORY. */
 FERRY_MUST_CHECK enum ferry_status
-ferry_decode_policy_create(const struct ferry_decode_limits *limits,
+ferry_decode_policy_create(const struct ferry_decode_policy_limits *limits,
                            struct ferry_decode_policy **ret_policy);
 /* Items stay with their owner. NULL is allowed. */
 void ferry_decode_policy_free(struct ferry_decode_policy *policy);
-FERRY_MUST_CHECK enum ferry_status ferry_decode_plan_init(const struct ferry_decode_limits *limits,
-                                                          struct ferry_decode_plan *plan);
+FERRY_MUST_CHECK enum ferry_status
+ferry_decode_plan_init(const struct ferry_decode_policy_limits *limits,
+                       struct ferry_decode_plan *plan);
 void ferry_decode_plan_free(struct ferry_decode_plan *plan);
 
 /* The item waits from now on; items are added in the order of their arrival. */

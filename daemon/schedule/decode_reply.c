@@ -137,6 +137,8 @@ bool ferry_sequence_next_part(const struct ferry_sequence *sequence,
                               struct ferry_wire_part *ret_part) {
     const struct ferry_choice_text *text = &sequence->text;
     bool is_last = sequence->has_ended && !sequence->sent_last;
+    if (sequence->score_until > 0) /* the echoed prompt has no log-probabilities yet */
+        return false;
     if (text->safe_tokens <= sequence->sent_tokens && text->safe <= sequence->sent_bytes &&
         !is_last)
         return false;

@@ -242,7 +242,7 @@ static void free_worker(struct ferry_decode_worker *worker) {
 }
 
 enum ferry_status ferry_decode_worker_start(struct ferry_decode_queue *queue,
-                                            const struct ferry_decode_limits *limits,
+                                            const struct ferry_decode_policy_limits *limits,
                                             ferry_device_lost_function *on_lost, void *context,
                                             struct ferry_decode_worker **ret_worker,
                                             struct ferry_error *error) {

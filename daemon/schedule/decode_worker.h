@@ -13,7 +13,7 @@ struct ferry_decode_worker;
  * device is lost. Errors: OUT_OF_MEMORY, INTERNAL (no thread). */
 FERRY_MUST_CHECK enum ferry_status
 ferry_decode_worker_start(struct ferry_decode_queue *queue,
-                          const struct ferry_decode_limits *limits,
+                          const struct ferry_decode_policy_limits *limits,
                           ferry_device_lost_function *on_lost, void *context,
                           struct ferry_decode_worker **ret_worker, struct ferry_error *error);
 /* Waits for the thread (ferry_decode_queue_stop first), until deadline_ns on the monotonic clock.

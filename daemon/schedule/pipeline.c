@@ -26,7 +26,7 @@ struct model_lane {
     struct ferry_device_worker **workers; /* [worker_count] */
     uint32_t worker_count;
     struct ferry_decode_queue decode; /* of a model that decodes: then it has no device workers */
-    struct ferry_decode_limits decode_limits;
+    struct ferry_decode_policy_limits decode_limits;
     struct ferry_decode_worker *decode_worker;
     bool decodes;
     struct ferry_request_chain prepared; /* by the io thread, until the next flush */
@@ -62,15 +62,16 @@ static bool is_on_gpu(const struct ferry_loaded_model *model) {
     return strncmp(model->info->device, "cuda", 4) == 0;
 }
 
-static struct ferry_decode_limits decode_limits_of(const struct ferry_loaded_model *model,
-                                                   const struct ferry_pipeline_options *options) {
+static struct ferry_decode_policy_limits
+decode_limits_of(const struct ferry_loaded_model *model,
+                 const struct ferry_pipeline_options *options) {
     const struct ferry_decoder_info *info = model->decoder_info;
     uint32_t wanted = options->step_tokens;
     if (wanted == 0)
         wanted = info->block_tokens == 0 ? UNCACHED_STEP_TOKENS
                  : is_on_gpu(model)      ? GPU_STEP_TOKENS
                                          : CPU_STEP_TOKENS;
-    return (struct ferry_decode_limits){
+    return (struct ferry_decode_policy_limits){
         .max_sequences = info->max_sequences,
         .step_tokens = wanted < info->max_step_tokens ? wanted : info->max_step_tokens,
         .max_step_tokens = info->max_step_tokens,

@@ -295,7 +295,8 @@ void ferry_sequence_fill_entry(const struct ferry_sequence *sequence, uint32_t u
         entry->wanted = FERRY_DECODE_SAMPLE;
         entry->sampling = &sequence->sampling;
         entry->new_ids = sequence->growing + (decode->length - sequence->prompt_length);
-        entry->max_new = sequence->capacity - decode->length;
+        if (sequence->item->request->model->decoder_info->whole_generation)
+            entry->max_new = sequence->capacity - decode->length;
         tell_into(sequence, decode->length - sequence->told_from, entry);
         if (decode->length < sequence->least) {
             entry->forbidden = sequence->forbidden;

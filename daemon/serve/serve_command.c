@@ -176,6 +176,8 @@ static struct ferry_server_settings settings_of(const struct service *service) {
                   .bytes = options->queue_bytes},
         .default_deadline_ms = (uint32_t)options->default_deadline_ms,
         .drain_ms = (uint32_t)options->drain_ms,
+        .engine_timeout_ns =
+            (int64_t)options->engine_timeout_ms * FERRY_NANOSECONDS_PER_MILLISECOND,
         .endpoints = service->endpoints,
         .endpoint_count = service->endpoint_count,
     };

@@ -4,9 +4,10 @@
 #include "base/log.h"
 
 enum {
-    MESSAGES_A_TURN = 64,  /* then replies are sent, however many requests wait */
-    IDLE_REQUESTS = 1024,  /* kept for reuse */
-    LAST_WAIT_MS = 2000,   /* for batches that are being computed when time is up */
+    MESSAGES_A_TURN = 64, /* then replies are sent, however many requests wait */
+    IDLE_REQUESTS = 1024, /* kept for reuse */
+    LAST_WAIT_MS = 2000,  /* for batches that are being computed when time is up */
+    WATCHES_A_TIMEOUT = 4,
     LONGEST_WAIT_MS = 1000 /* the loop looks around at least so often while it drains */
 };
 /* One request may hold the bytes of its message several times over, as ids, rows and windows. */
@@ -33,6 +34,7 @@ enum ferry_status ferry_server_init(struct ferry_server *server,
         .admission = {.limit = settings->queue},
         .started_ns = ferry_clock_now(),
         .next_deadline_ns = FERRY_BATCH_NO_DEADLINE,
+        .next_watch_ns = INT64_MAX,
     };
     return ferry_request_table_init(&server->table, settings->queue.items);
 }
@@ -103,8 +105,25 @@ static bool receive_some(struct ferry_server *server) {
     return received == MESSAGES_A_TURN;
 }
 
+/* Nobody but the io thread sees that a step does not end. */
+static void watch(struct ferry_server *server) {
+    int64_t timeout = server->settings->engine_timeout_ns;
+    if (timeout == 0 || server->active == 0) {
+        server->next_watch_ns = INT64_MAX;
+        return;
+    }
+    if (server->next_watch_ns != INT64_MAX && server->now < server->next_watch_ns)
+        return;
+    ferry_pipeline_watch(server->pipeline, server->now);
+    int64_t pause = timeout / WATCHES_A_TIMEOUT;
+    server->next_watch_ns =
+        server->now + (pause < FERRY_NANOSECONDS_PER_SECOND ? pause : FERRY_NANOSECONDS_PER_SECOND);
+}
+
 static int wait_milliseconds(const struct ferry_server *server) {
     int64_t until = server->next_deadline_ns;
+    if (server->next_watch_ns < until)
+        until = server->next_watch_ns;
     if (until == FERRY_BATCH_NO_DEADLINE)
         return server->draining ? LONGEST_WAIT_MS : -1;
     int64_t left = (until - server->now) / FERRY_NANOSECONDS_PER_MILLISECOND + 1;
@@ -114,7 +133,6 @@ static int wait_milliseconds(const struct ferry_server *server) {
 }
 
 static void expire(struct ferry_server *server) {
-    ferry_pipeline_watch(server->pipeline, server->now);
     int64_t next = ferry_pipeline_expire(server->pipeline, server->now);
     if (server->active > 0 && next > server->now + DEADLINE_LOOK_NS)
         next = server->now + DEADLINE_LOOK_NS;
@@ -131,6 +149,7 @@ static void one_turn(struct ferry_server *server, bool *more) {
     server->now = ferry_clock_now();
     send_done(server);
     *more = receive_some(server);
+    watch(server);
     if (server->now > server->next_deadline_ns)
         expire(server);
 }

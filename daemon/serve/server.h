@@ -16,6 +16,7 @@ struct ferry_server_settings {
     struct ferry_request_load queue; /* limits */
     uint32_t default_deadline_ms;
     uint32_t drain_ms;
+    int64_t engine_timeout_ns;    /* 0: none */
     const char *const *endpoints; /* for the status reply */
     uint32_t endpoint_count;
 };
@@ -42,6 +43,7 @@ struct ferry_server {
     uint32_t active;                       /* how many */
     int64_t started_ns, now;               /* now: of this turn of the loop */
     int64_t next_deadline_ns;              /* none of the accepted requests has an earlier one */
+    int64_t next_watch_ns;                 /* when to look again whether an engine hangs */
     bool draining;
 };
 

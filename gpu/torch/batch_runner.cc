@@ -43,8 +43,9 @@ T real_value(ferry_input_kind kind, const ferry_batch &batch, uint32_t at, uint3
         return batch.type_ids == nullptr ? T{0} : static_cast<T>(batch.type_ids[at]);
     case FERRY_INPUT_POSITIONS:
         return static_cast<T>(position);
+    default: // numbers of a combined model are no tensors of tokens
+        return T{0};
     }
-    return T{0};
 }
 
 template <typename T> T pad_value(ferry_input_kind kind, int32_t pad_id, uint32_t position) {
@@ -110,7 +111,7 @@ std::string shape_text(const at::Tensor &tensor) {
 
 void BatchRunner::check_output(const at::Tensor &output, const ferry_padding_step &step,
                                uint32_t width) const {
-    bool tokens = model_.layout().output_shape == FERRY_OUTPUT_TOKENS;
+    bool tokens = model_.layout().output_shape != FERRY_OUTPUT_SEQUENCES;
     int64_t rank = tokens ? 3 : 2;
     bool fits = output.dim() == rank && output.size(0) == step.rows &&
                 (!tokens || output.size(1) == step.length) && output.size(-1) > 0 &&
@@ -165,6 +166,7 @@ at::Tensor BatchRunner::compute(const ferry_batch &batch, const ferry_padding_st
         inputs.emplace_back(std::move(input));
     at::Tensor output = model_.forward(std::move(inputs));
     check_output(output, step, width);
+    answer_width_ = static_cast<uint32_t>(output.size(-1));
     if (stream_ && output.dim() == 3 && !model_.layout().rows_per_token)
         output = pool_on_device(output, batch, step, model_.layout().pooling);
     // Waits for the device, so the staging buffers are free again when this returns.

@@ -23,12 +23,20 @@ class BatchRunner {
     // [rows, width] where it is one row a sequence. `width` 0 means any. Throws Failure or what
     // libtorch throws.
     at::Tensor compute(const ferry_batch &batch, const ferry_padding_step &step, uint32_t width);
+    // Last size of the last answer: the width of a row, or the size of the vocabulary.
+    uint32_t answer_width() const {
+        return answer_width_;
+    }
     // Pools that answer into rows: one of `width` numbers a sequence, or a token.
     void collect(const at::Tensor &answer, const ferry_batch &batch, const ferry_padding_step &step,
                  float *rows) const;
 
     // Rows that collect writes for this step.
     size_t row_count(const ferry_batch &batch, const ferry_padding_step &step) const;
+
+    const TracedModel &model() const {
+        return model_;
+    }
 
     // What padded positions hold; the layout's pad_id unless set.
     void set_pad_id(int32_t pad_id) {
@@ -48,6 +56,7 @@ class BatchRunner {
     std::vector<at::Tensor> staging_;   // one byte tensor an input; pinned for an accelerator
     std::optional<c10::Stream> stream_; // of this worker; none on the CPU
     int32_t pad_id_;
+    uint32_t answer_width_ = 0;
 };
 
 } // namespace ferry

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "gpu/golden_check.h"
+#include "gpu/torch/logits_rows.h"
 
 namespace ferry {
 
@@ -72,6 +73,11 @@ void run_chunk(BatchRunner &runner, const std::vector<ProbeSequence> &sequences,
     ferry_padding_step step = {0, batch.sequences, shape.rows,
                                shape.length != 0 ? shape.length : chunk.longest()};
     at::Tensor answer = runner.compute(batch, step, 0);
+    if (runner.model().layout().output_shape == FERRY_OUTPUT_LOGITS) {
+        for (std::vector<float> &row : successor_logprobs(answer, batch, step))
+            results.push_back(std::move(row));
+        return;
+    }
     size_t width = static_cast<size_t>(answer.size(-1));
     size_t count = runner.row_count(batch, step);
     std::vector<float> all(count * width);

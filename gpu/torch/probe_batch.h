@@ -14,7 +14,8 @@ struct ProbeSequence {
     std::vector<uint8_t> type_ids;
 };
 
-using ProbeRows = std::vector<std::vector<float>>; // one entry a sequence, all its rows
+// One entry a sequence: all its rows or, of logits, see successor_logprobs.
+using ProbeRows = std::vector<std::vector<float>>;
 
 // A sequence of `length` ids drawn from the vocabulary by a fixed generator, never the padding id.
 ProbeSequence make_probe_sequence(const ferry_model_spec &spec, uint32_t length, uint64_t seed);

@@ -11,37 +11,39 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "gpu/batch_check.h"
 #include "gpu/engine.h"
 #include "gpu/golden_check.h"
 #include "gpu/pooling.h"
-#include "gpu/torch/batch_runner.h"
-#include "gpu/torch/probe_batch.h"
+#include "gpu/torch/combined_decoder.h"
+#include "gpu/torch/decoder.h"
+#include "gpu/torch/engine_model.h"
+#include "gpu/torch/golden_proof.h"
+#include "gpu/torch/packed_decoder.h"
 #include "gpu/torch/tensor_memory.h"
 #include "gpu/torch/torch_device.h"
 #include "gpu/torch/torch_errors.h"
+#include "gpu/torch/trace_decoder.h"
 #include "gpu/torch/trace_probe.h"
 
 // Without it the interpreter turns every exception into a std::runtime_error: the type, which tells
 // out of memory from a lost device, would be gone.
 C10_DECLARE_bool(torch_jit_enable_rethrow_caught_exception);
 
-struct ferry_engine_model {
-    std::unique_ptr<ferry::TracedModel> traced;
-    ferry_model_info info = {};
-    ferry_batch_limits limits = {};
-    ferry_padding_rules rules = {};
-    int threads_per_worker = 1;
-};
-
-struct ferry_engine_worker {
-    explicit ferry_engine_worker(ferry_engine_model &owner) : model(owner), runner(*owner.traced) {}
-    ferry_engine_model &model; // borrowed
-    ferry::BatchRunner runner;
-    bool threads_are_set = false; // OpenMP keeps the number per thread
+struct ferry_decoder {
+    std::unique_ptr<ferry::Decoder> decoder;
 };
 
 namespace ferry {
+
+ProofMaterial::ProofMaterial(const ferry_model_spec &spec)
+    : vocabulary_size(spec.vocabulary_size), pad_id(spec.pad_id),
+      tolerance(ferry_golden_tolerance(&spec)) {
+    for (uint32_t at = 0; at < spec.golden_count; at++) {
+        const ferry_golden_row &row = spec.golden[at];
+        golden.push_back(golden_sequence(row));
+        expected.emplace_back(row.expected, row.expected + row.expected_count);
+    }
+}
 
 namespace {
 
@@ -81,6 +83,8 @@ void run_batch(ferry_engine_worker &worker, const ferry_batch &batch, ferry_batc
     result.padded_tokens = positions - (batch.offsets[batch.sequences] - batch.offsets[0]);
 }
 
+} // namespace
+
 ferry_status run_checked(ferry_engine_worker &worker, const ferry_batch &batch,
                          ferry_batch_result &result, ferry_error *error) {
     ferry_status status = ferry_batch_check(&batch, &result, &worker.model.limits, error);
@@ -94,79 +98,7 @@ ferry_status run_checked(ferry_engine_worker &worker, const ferry_batch &batch,
     return FERRY_OK;
 }
 
-// One golden row, or all of them as one batch, through the same code as every batch later.
-class GoldenProof {
-  public:
-    GoldenProof(ferry_engine_model &model, const ferry_model_spec &spec)
-        : model_(model), spec_(spec), worker_(model) {}
-
-    // Returns the worst difference. Throws Failure(BAD_DATA).
-    float run() {
-        for (uint32_t at = 0; at < spec_.golden_count; at++)
-            check({at, 1});
-        for (uint32_t first = 0; first < spec_.golden_count;) {
-            uint32_t count = count_together(first);
-            if (count > 1)
-                check({first, count});
-            first += count;
-        }
-        ferry_error error = {};
-        throw_unless_ok(ferry_golden_judge(&verdict_, ferry_golden_tolerance(&spec_),
-                                           model_.rules.padding_affects_result, &error),
-                        error);
-        return verdict_.worst;
-    }
-
-  private:
-    static constexpr uint32_t positions_together = 1024; // bounds the time
-    struct Range {
-        uint32_t first;
-        uint32_t count;
-    };
-
-    uint32_t count_together(uint32_t first) const {
-        uint32_t longest = spec_.golden[first].length;
-        uint32_t count = 1;
-        for (; first + count < spec_.golden_count; count++) {
-            longest = std::max(longest, spec_.golden[first + count].length);
-            if (longest * (count + 1) > positions_together)
-                break;
-        }
-        return count;
-    }
-
-    void check(const Range &range) {
-        ProbeBatch probe;
-        for (uint32_t at = range.first; at < range.first + range.count; at++)
-            probe.add(golden_sequence(spec_.golden[at]));
-        ferry_batch batch = probe.view();
-        size_t rows = model_.info.rows_per_token ? batch.offsets[batch.sequences] : batch.sequences;
-        std::vector<float> values(rows * model_.info.width);
-        ferry_batch_result result = {values.data(), values.size(), 0};
-        ferry_error error = {};
-        if (run_checked(worker_, batch, result, &error) != FERRY_OK) {
-            ferry_fail_within(&error, "golden row %u", range.first);
-            throw Failure(FERRY_BAD_DATA, "%s", error.text);
-        }
-        compare(range, values.data());
-    }
-
-    void compare(const Range &range, const float *computed) {
-        for (uint32_t at = range.first; at < range.first + range.count; at++) {
-            size_t rows = model_.info.rows_per_token ? spec_.golden[at].length : 1;
-            ferry_error error = {};
-            throw_unless_ok(ferry_golden_add(&verdict_, &spec_.golden[at], at, computed,
-                                             rows * model_.info.width, &error),
-                            error);
-            computed += rows * model_.info.width;
-        }
-    }
-
-    ferry_engine_model &model_;
-    const ferry_model_spec &spec_;
-    ferry_engine_worker worker_;
-    ferry_golden_verdict verdict_ = {};
-};
+namespace {
 
 // What the trace does on the CPU, where an index beyond a table is an exception and not, as on a
 // CUDA device, the end of the process. No value: it does not run there (a trace may name a device).
@@ -247,10 +179,42 @@ void take_findings(const ferry_model_spec &spec, const ProbeResult &found,
         throw Failure(FERRY_BAD_DATA, "the manifest says width %u, the trace gives %u", spec.width,
                       found.width);
     uint32_t wanted = spec.max_length != 0 ? spec.max_length : found.findings.longest;
+    if (spec.output_shape == FERRY_OUTPUT_LOGITS &&
+        found.width != static_cast<uint32_t>(spec.vocabulary_size))
+        throw Failure(FERRY_BAD_DATA,
+                      "the manifest says vocabulary_size %d, the trace gives logits "
+                      "of %u ids",
+                      spec.vocabulary_size, found.width);
     model.rules = ferry_padding_decide(&found.findings, wanted);
     fill_info(model, found);
     model.limits = {spec.vocabulary_size, model.info.max_length, model.info.width,
                     found.max_type_id, model.info.rows_per_token};
+}
+
+void load_combined(c10::Device device, const ferry_model_spec &spec, ferry_engine_model &model) {
+    model.combined = std::make_unique<CombinedModel>(spec, device);
+    model.combined->prove(spec);
+    ferry_model_info &info = model.info;
+    std::snprintf(info.engine, sizeof info.engine, "torch");
+    std::snprintf(info.precision, sizeof info.precision, "%s",
+                  model.combined->module().precision().c_str());
+    std::snprintf(info.device, sizeof info.device, "%s", device.str().c_str());
+    info.max_length = model.combined->max_length();
+    info.suggested_workers = 1;
+    std::snprintf(info.proof, sizeof info.proof,
+                  "combined model, one run at a time; %u golden rows with exactly their ids",
+                  spec.golden_count);
+}
+
+void load_trace(c10::Device device, const ferry_model_spec &spec, ferry_engine_model &model) {
+    take_findings(spec, load_and_probe(device, spec, model), model);
+    model.material = std::make_unique<ProofMaterial>(spec);
+    write_proof(model.info, model.rules, spec.golden_count, prove_golden_rows(model, spec));
+}
+
+long long milliseconds_since(int64_t started) {
+    return static_cast<long long>((ferry_clock_now() - started) /
+                                  FERRY_NANOSECONDS_PER_MILLISECOND);
 }
 
 std::unique_ptr<ferry_engine_model> load(const ferry_model_spec &spec,
@@ -262,17 +226,43 @@ std::unique_ptr<ferry_engine_model> load(const ferry_model_spec &spec,
     auto model = std::make_unique<ferry_engine_model>();
     model->threads_per_worker =
         options.threads_per_worker != 0 ? static_cast<int>(options.threads_per_worker) : 1;
-    // One thread, as later: more of them wait for each other, and on a busy machine for long.
-    at::set_num_threads(model->threads_per_worker);
-    take_findings(spec, load_and_probe(device, spec, *model), *model);
-    float worst = GoldenProof(*model, spec).run();
-    write_proof(model->info, model->rules, spec.golden_count, worst);
-    ferry_log(
-        FERRY_LOG_INFO, "model '%s': loaded and proven on %s in %lld ms: %s", spec.name,
-        model->info.device,
-        static_cast<long long>((ferry_clock_now() - started) / FERRY_NANOSECONDS_PER_MILLISECOND),
-        model->info.proof);
+    // One thread, as later: more of them wait for each other, and on a busy machine for long. The
+    // products of a model with logits are large enough to be worth all.
+    bool logits = spec.output_shape == FERRY_OUTPUT_LOGITS;
+    at::set_num_threads(logits ? static_cast<int>(core_count()) : model->threads_per_worker);
+    if (is_combined(spec))
+        load_combined(device, spec, *model);
+    else
+        load_trace(device, spec, *model);
+    ferry_log(FERRY_LOG_INFO, "model '%s': loaded and proven on %s in %lld ms: %s", spec.name,
+              model->info.device, milliseconds_since(started), model->info.proof);
     return model;
+}
+
+std::unique_ptr<Decoder> make_decoder(ferry_engine_model &model,
+                                      const ferry_decoder_options &options) {
+    at::set_num_threads(static_cast<int>(options.threads != 0 ? options.threads : core_count()));
+    if (model.combined)
+        return make_combined_decoder(*model.combined, options, model.info.proof);
+    if (model.traced->layout().output_shape != FERRY_OUTPUT_LOGITS)
+        throw Failure(FERRY_UNSUPPORTED, "the model gives no logits: there is nothing to decode");
+    std::string reason;
+    std::unique_ptr<Decoder> packed = make_packed_decoder(model, options, reason);
+    if (packed)
+        return packed;
+    return make_trace_decoder(*model.traced, model.rules, model.material->vocabulary_size, options,
+                              reason);
+}
+
+std::unique_ptr<ferry_decoder> create_decoder(ferry_engine_model &model,
+                                              const ferry_decoder_options &options) {
+    int64_t started = ferry_clock_now();
+    auto decoder = std::make_unique<ferry_decoder>();
+    decoder->decoder = make_decoder(model, options);
+    ferry_log(FERRY_LOG_INFO, "decoder: engine %s, proven in %lld ms: %s",
+              decoder->decoder->info().engine, milliseconds_since(started),
+              decoder->decoder->info().proof);
+    return decoder;
 }
 
 } // namespace
@@ -304,6 +294,8 @@ static const ferry_model_info *torch_model_info(const ferry_engine_model *model)
 static ferry_status torch_worker_create(ferry_engine_model *model, ferry_engine_worker **ret_worker,
                                         ferry_error *error) noexcept {
     return ferry::guarded(FERRY_ENGINE, error, [&] {
+        if (!model->traced)
+            throw ferry::Failure(FERRY_UNSUPPORTED, "a combined model generates, it has no rows");
         *ret_worker = std::make_unique<ferry_engine_worker>(*model).release();
         return FERRY_OK;
     });
@@ -328,10 +320,53 @@ static ferry_status torch_worker_run(ferry_engine_worker *worker, const ferry_ba
     return FERRY_ENGINE;
 }
 
+static ferry_status torch_decoder_create(ferry_engine_model *model,
+                                         const ferry_decoder_options *options,
+                                         ferry_decoder **ret_decoder, ferry_error *error) noexcept {
+    return ferry::guarded(FERRY_ENGINE, error, [&] {
+        *ret_decoder = ferry::create_decoder(*model, *options).release();
+        return FERRY_OK;
+    });
+}
+
+static void torch_decoder_free(ferry_decoder *decoder) noexcept {
+    ferry::guarded(FERRY_ENGINE, nullptr, [&] {
+        delete decoder;
+        return FERRY_OK;
+    });
+}
+
+static const ferry_decoder_info *torch_decoder_info(const ferry_decoder *decoder) noexcept {
+    return &decoder->decoder->info();
+}
+
+static ferry_status torch_decoder_step(ferry_decoder *decoder, ferry_decode_entry *entries,
+                                       uint32_t count, ferry_error *error) noexcept {
+    return ferry::guarded(FERRY_ENGINE, error,
+                          [&] { return decoder->decoder->step(entries, count, error); });
+}
+
+static void torch_decoder_release(ferry_decoder *decoder, uint32_t slot) noexcept {
+    ferry::guarded(FERRY_ENGINE, nullptr, [&] {
+        decoder->decoder->release(slot);
+        return FERRY_OK;
+    });
+}
+
 static const ferry_engine torch_engine = {
-    FERRY_ENGINE_ABI_VERSION, "torch",          torch_model_load,
-    torch_model_free,         torch_model_info, torch_worker_create,
-    torch_worker_free,        torch_worker_run,
+    .abi_version = FERRY_ENGINE_ABI_VERSION,
+    .name = "torch",
+    .model_load = torch_model_load,
+    .model_free = torch_model_free,
+    .model_info = torch_model_info,
+    .worker_create = torch_worker_create,
+    .worker_free = torch_worker_free,
+    .worker_run = torch_worker_run,
+    .decoder_create = torch_decoder_create,
+    .decoder_free = torch_decoder_free,
+    .decoder_info = torch_decoder_info,
+    .decoder_step = torch_decoder_step,
+    .decoder_release = torch_decoder_release,
 };
 
 __attribute__((visibility("default"))) const ferry_engine *

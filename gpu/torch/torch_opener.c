@@ -120,6 +120,32 @@ static enum ferry_status opener_worker_run(struct ferry_engine_worker *worker,
     return opened->worker_run(worker, batch, result, error);
 }
 
+static enum ferry_status opener_decoder_create(struct ferry_engine_model *model,
+                                               const struct ferry_decoder_options *options,
+                                               struct ferry_decoder **ret_decoder,
+                                               struct ferry_error *error) {
+    return opened->decoder_create(model, options, ret_decoder, error);
+}
+
+static void opener_decoder_free(struct ferry_decoder *decoder) {
+    if (decoder != NULL)
+        opened->decoder_free(decoder);
+}
+
+static const struct ferry_decoder_info *opener_decoder_info(const struct ferry_decoder *decoder) {
+    return opened->decoder_info(decoder);
+}
+
+static enum ferry_status opener_decoder_step(struct ferry_decoder *decoder,
+                                             struct ferry_decode_entry *entries, uint32_t count,
+                                             struct ferry_error *error) {
+    return opened->decoder_step(decoder, entries, count, error);
+}
+
+static void opener_decoder_release(struct ferry_decoder *decoder, uint32_t slot) {
+    opened->decoder_release(decoder, slot);
+}
+
 __attribute__((visibility("default"))) ferry_engine_entry_function ferry_engine_entry;
 
 const struct ferry_engine *ferry_engine_entry(uint32_t abi_version) {
@@ -132,6 +158,11 @@ const struct ferry_engine *ferry_engine_entry(uint32_t abi_version) {
         .worker_create = opener_worker_create,
         .worker_free = opener_worker_free,
         .worker_run = opener_worker_run,
+        .decoder_create = opener_decoder_create,
+        .decoder_free = opener_decoder_free,
+        .decoder_info = opener_decoder_info,
+        .decoder_step = opener_decoder_step,
+        .decoder_release = opener_decoder_release,
     };
     return abi_version == FERRY_ENGINE_ABI_VERSION ? &engine : NULL;
 }

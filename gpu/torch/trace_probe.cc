@@ -30,7 +30,7 @@ class TraceProbe {
         base_ = bound_ != nullptr ? TraceShape{bound_->findings.batch, bound_->findings.length}
                                   : find_base();
         make_reference();
-        result.width = static_cast<uint32_t>(reference_.front().size() / rows_of_first());
+        result.width = runner_.answer_width();
         result.findings = find_what_varies();
         const ferry_trace_findings &findings = result.findings;
         cheap_shape_ = {1, rows_, findings.length_varies_padded ? 0 : base_.length};
@@ -77,10 +77,18 @@ class TraceProbe {
         return given.length == 0 && attempts_.runs(longest) ? longest : *found;
     }
 
-    // Lengths at the ends and in between; odd ones, so that they equal no other size by chance.
+    bool gives_logits() const {
+        return model_.layout().output_shape == FERRY_OUTPUT_LOGITS;
+    }
+
+    // Lengths at the ends and in between; odd ones, so that they equal no other size by chance. Of
+    // logits every position is compared, so that fewer sequences, of a larger model, do.
     void make_reference() {
         uint32_t previous = 0;
-        for (uint32_t length : {1u, 3u, base_.length / 2 | 1u, base_.length}) {
+        std::vector<uint32_t> lengths = {1u, 3u, base_.length / 2 | 1u, base_.length};
+        if (gives_logits())
+            lengths = {7u, base_.length};
+        for (uint32_t length : lengths) {
             if (length <= previous || length > base_.length)
                 continue;
             sequences_.push_back(make_probe_sequence(spec_, length, length));
@@ -93,10 +101,6 @@ class TraceProbe {
         reference_ = std::move(*rows);
         if (worst_difference(reference_, reference_) > 0)
             throw Failure(FERRY_BAD_DATA, "the trace's answer is not finite (NaN or infinity)");
-    }
-
-    size_t rows_of_first() const {
-        return model_.layout().rows_per_token ? sequences_.front().ids.size() : 1;
     }
 
     bool equal(const std::vector<ProbeSequence> &sequences, const ProbeRows &expected,
@@ -162,8 +166,18 @@ class TraceProbe {
             return;
         }
         findings.length_varies_padded = true;
-        if (may_be_longer() && equal(sequences_, reference_, {1, rows_, wanted_length_}))
+        if (may_be_longer() &&
+            equal(sequences_for_longest(), reference_for_longest(), {1, rows_, wanted_length_}))
             findings.longest = wanted_length_;
+    }
+
+    // A run at the longest length is dear for a model with logits: the last sequence stands for
+    // all.
+    std::vector<ProbeSequence> sequences_for_longest() const {
+        return gives_logits() ? std::vector<ProbeSequence>{sequences_.back()} : sequences_;
+    }
+    ProbeRows reference_for_longest() const {
+        return gives_logits() ? ProbeRows{reference_.back()} : reference_;
     }
 
     bool may_be_longer() const {
@@ -173,6 +187,17 @@ class TraceProbe {
         return wanted_length_ > base_.length && wanted_length_ <= safe;
     }
 
+    bool golden_is_equal(const ferry_golden_row &golden) {
+        std::optional<ProbeRows> rows = attempts_.run({golden_sequence(golden)}, {1, rows_, 0});
+        if (!rows)
+            return false;
+        if (gives_logits())
+            rows->front().pop_back(); // what follows the last token is in no golden row
+        ProbeRows expected = {
+            std::vector<float>(golden.expected, golden.expected + golden.expected_count)};
+        return worst_difference(expected, *rows) <= tolerance_;
+    }
+
     // Padding changes this trace's answers, so they cannot prove other lengths; the original
     // model's answers can. Where there is neither a golden row nor a traced length, nothing
     // contradicts.
@@ -180,9 +205,7 @@ class TraceProbe {
         uint32_t other_lengths = 0;
         for (uint32_t at = 0; at < std::min(spec_.golden_count, golden_rows_probed); at++) {
             const ferry_golden_row &golden = spec_.golden[at];
-            ProbeRows expected = {
-                std::vector<float>(golden.expected, golden.expected + golden.expected_count)};
-            if (!equal({golden_sequence(golden)}, expected, {1, rows_, 0}))
+            if (!golden_is_equal(golden))
                 return false;
             other_lengths += golden.length != base_.length;
             findings.longest = std::max(findings.longest, golden.length);

@@ -4,10 +4,9 @@
 #include <cstring>
 #include <mutex>
 
-#include <caffe2/serialize/read_adapter_interface.h>
-#include <torch/script.h>
-
 #include "gpu/torch/torch_errors.h"
+#include "gpu/torch/traced_module.h"
+#include <caffe2/serialize/read_adapter_interface.h>
 
 namespace ferry {
 
@@ -21,6 +20,20 @@ const char *input_kind_name(ferry_input_kind kind) {
         return "type_ids";
     case FERRY_INPUT_POSITIONS:
         return "positions";
+    case FERRY_INPUT_NEW_TOKENS:
+        return "new_tokens";
+    case FERRY_INPUT_TEMPERATURE:
+        return "temperature";
+    case FERRY_INPUT_TOP_K:
+        return "top_k";
+    case FERRY_INPUT_TOP_P:
+        return "top_p";
+    case FERRY_INPUT_MIN_P:
+        return "min_p";
+    case FERRY_INPUT_REPETITION_PENALTY:
+        return "repetition_penalty";
+    case FERRY_INPUT_SEED:
+        return "seed";
     }
     return "?";
 }
@@ -33,6 +46,10 @@ const char *dtype_name(ferry_dtype dtype) {
         return "int32";
     case FERRY_FLOAT32:
         return "float32";
+    case FERRY_INT_NUMBER:
+        return "int";
+    case FERRY_FLOAT_NUMBER:
+        return "float";
     }
     return "?";
 }
@@ -45,14 +62,18 @@ at::ScalarType scalar_type(ferry_dtype dtype) {
         return at::kInt;
     case FERRY_FLOAT32:
         return at::kFloat;
+    case FERRY_INT_NUMBER:
+    case FERRY_FLOAT_NUMBER:
+        break;
     }
     throw Failure(FERRY_INTERNAL, "dtype %d", static_cast<int>(dtype));
 }
 
 TraceLayout::TraceLayout(const ferry_model_spec &spec)
     : output_index(spec.output_index), output_shape(spec.output_shape), pooling(spec.pooling),
-      pad_id(spec.pad_id), rows_per_token(spec.output_shape == FERRY_OUTPUT_TOKENS &&
-                                          spec.pooling == FERRY_POOLING_NONE) {
+      pad_id(spec.pad_id), rows_per_token(spec.output_shape == FERRY_OUTPUT_LOGITS ||
+                                          (spec.output_shape == FERRY_OUTPUT_TOKENS &&
+                                           spec.pooling == FERRY_POOLING_NONE)) {
     if (spec.input_count == 0 || spec.input_count > FERRY_ENGINE_MAX_INPUTS)
         throw Failure(FERRY_BAD_DATA, "%u inputs; a model has 1 to %d", spec.input_count,
                       FERRY_ENGINE_MAX_INPUTS);
@@ -106,14 +127,6 @@ torch::jit::Module load_module(const ferry_model_spec &spec, c10::Device device)
                       spec.file_size, cause.text);
     }
 }
-
-} // namespace
-
-struct TracedModel::Module {
-    torch::jit::Module traced;
-};
-
-namespace {
 
 std::string list_arguments(const torch::jit::Module &module) {
     std::string names;
@@ -191,6 +204,12 @@ std::string TracedModel::argument_name(size_t input) const {
     return input + 1 < arguments.size() ? arguments[input + 1].name() : "?";
 }
 
+std::string TracedModel::argument_type(size_t input) const {
+    const auto &arguments =
+        module_->traced.get_method("forward").function().getSchema().arguments();
+    return input + 1 < arguments.size() ? arguments[input + 1].type()->str() : "?";
+}
+
 std::string TracedModel::precision() const {
     for (const at::Tensor &weights : module_->traced.parameters()) {
         if (weights.scalar_type() == at::kHalf)
@@ -201,6 +220,13 @@ std::string TracedModel::precision() const {
             return "f64";
     }
     return "f32";
+}
+
+std::vector<NamedWeight> TracedModel::weights() const {
+    std::vector<NamedWeight> weights;
+    for (const auto &parameter : module_->traced.named_parameters(/*recurse=*/true))
+        weights.push_back({parameter.name, parameter.value});
+    return weights;
 }
 
 int64_t TracedModel::most_weight_rows() const {

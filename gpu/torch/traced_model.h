@@ -29,6 +29,20 @@ struct TraceLayout {
     bool rows_per_token;
 };
 
+struct NamedWeight {
+    std::string name; // with the names of the modules around it: "transformer.wte.weight"
+    at::Tensor tensor;
+};
+
+// What the graph of the trace says of the arithmetic between the weights.
+struct TraceConstants {
+    bool has_tanh = false; // as an operator, or as the approximation of gelu
+    bool has_erf = false;
+    bool has_relu = false;
+    std::vector<double> epsilons; // of layer norms, each once
+    std::vector<int64_t> numbers; // constant integers above 1, each once: sizes of views among them
+};
+
 // Not changed after load: forward may be called from several threads at once.
 class TracedModel {
   public:
@@ -50,13 +64,18 @@ class TracedModel {
     }
     // The trace's own name of the argument, for error texts.
     std::string argument_name(size_t input) const;
+    // As TorchScript writes it: "Tensor", "int", "float".
+    std::string argument_type(size_t input) const;
     // Name of the dtype of the weights, such as "f32".
     std::string precision() const;
+    // Shares the tensors; two names of one tensor are two entries.
+    std::vector<NamedWeight> weights() const;
+    TraceConstants constants() const; // trace_constants.cc
     // Rows of the largest table among the weights that could be an embedding; 0: there is none.
     int64_t most_weight_rows() const;
 
   private:
-    struct Module; // keeps the large headers of libtorch out of this one
+    struct Module; // traced_module.h; keeps the large headers of libtorch out of this one
     std::unique_ptr<Module> module_;
     TraceLayout layout_;
     c10::Device device_;

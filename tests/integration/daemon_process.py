@@ -41,7 +41,8 @@ def private_environment(folder, extra=None):
     # A small quarantine: tests look at how memory grows.
     environment["ASAN_OPTIONS"] = f"{sanitizer}:detect_leaks=1:quarantine_size_mb=1"
     environment["UBSAN_OPTIONS"] = f"{sanitizer}:print_stacktrace=1"
-    environment["TSAN_OPTIONS"] = f"{sanitizer}:halt_on_error=1"
+    suppressions = SOURCE_DIR / "tests" / "thread-sanitizer.supp"
+    environment["TSAN_OPTIONS"] = f"{sanitizer}:halt_on_error=1:suppressions={suppressions}"
     environment.update(extra or {})
     return environment
 

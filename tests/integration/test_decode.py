@@ -374,7 +374,7 @@ def test_64_clients_stream_at_once(scratch, start_daemon):
         while True:
             server = client.ok({"op": "status"})["server"]
             model = server["models"][0]
-            if model["decode_running"] + model["decode_waiting"] == 0 and server["queued_items"] == 0:
+            if model["decode_running"] + model["decode_waiting"] == 0 and server["queued"]["items"] == 0:
                 break
             assert time.monotonic() < end, server
             time.sleep(0.05)
@@ -406,25 +406,31 @@ def test_out_of_memory_makes_smaller_steps(scratch, start_daemon):
     assert choices == [[fake_greedy(ids, VOCABULARY, 5)] for ids in prompts]
 
 
-def test_a_lost_device_answers_everybody(scratch, start_daemon):
+def test_a_lost_device_answers_everybody(scratch):
     model = make_fake_decoder(scratch / "lost", script="lost_at=4 step_us=2000")
-    daemon = start_daemon([model])
-    with daemon.client() as client:
-        for i in range(10):
-            client.send({"op": "generate", "ids": [[i]], "max_new_tokens": 50})
-        assert [client.receive()["status"] for _ in range(10)] == ["DEVICE_LOST"] * 10
-    daemon.expect_exit(75)
+    daemon = Daemon([model]).start()
+    try:
+        with daemon.client() as client:
+            for i in range(10):
+                client.send({"op": "generate", "ids": [[i]], "max_new_tokens": 50})
+            assert [client.receive()["status"] for _ in range(10)] == ["DEVICE_LOST"] * 10
+        daemon.expect_exit(75)
+    finally:
+        daemon.remove()
 
 
-def test_a_step_that_never_ends_is_noticed(scratch, start_daemon):
+def test_a_step_that_never_ends_is_noticed(scratch):
     model = make_fake_decoder(scratch / "hanging", script="hang_at=3")
-    daemon = start_daemon([model], ["--engine-timeout-ms", "300"])
-    with daemon.client() as client:
-        for i in range(3):
-            client.send({"op": "generate", "ids": [[i]], "max_new_tokens": 50})
-        assert [client.receive(20)["status"] for _ in range(3)] == ["DEVICE_LOST"] * 3
-    daemon.expect_exit(75)
-    assert "engine-timeout-ms" in daemon.log()
+    daemon = Daemon([model], ["--engine-timeout-ms", "300"]).start()
+    try:
+        with daemon.client() as client:
+            for i in range(3):
+                client.send({"op": "generate", "ids": [[i]], "max_new_tokens": 50})
+            assert [client.receive(20)["status"] for _ in range(3)] == ["DEVICE_LOST"] * 3
+        daemon.expect_exit(75)
+        assert "engine-timeout-ms" in daemon.log()
+    finally:
+        daemon.remove()
 
 
 def test_stopping_in_the_middle_of_streams(slow, start_daemon):

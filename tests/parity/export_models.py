@@ -162,3 +162,44 @@ def export(source, target, *options):
 
 def read_manifest(folder):
     return json.loads((folder / "ferry.json").read_text(encoding="utf-8"))
+
+
+GPT2 = {
+    "vocab_size": 300,
+    "n_positions": 64,
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 2,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    # Larger than the usual 0.02, so that the tokens differ in their chances.
+    "initializer_range": 0.2,
+}
+END_OF_TEXT = "<|endoftext|>"
+
+
+def byte_pair_tokenizer():
+    """Byte-level BPE of GPT-2's kind with 300 tokens, the end of text first."""
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE())
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=GPT2["vocab_size"],
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=[END_OF_TEXT],
+        show_progress=False,
+    )
+    texts = ["The ferry leaves at seven in the morning, and it's the ferry that leaves."] * 20
+    backend.train_from_iterator(texts, trainer)
+    return backend
+
+
+def make_gpt2(folder, tokenizer=True, seed=7, **changes):
+    """A Hugging Face directory of a GPT-2 with random weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    config = transformers.GPT2Config(**{**GPT2, **changes})
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+    if tokenizer:
+        byte_pair_tokenizer().save(str(folder / "tokenizer.json"))
+    return folder

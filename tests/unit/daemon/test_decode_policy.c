@@ -7,22 +7,22 @@
 
 enum { MOST = 512 };
 
-static struct ferry_decode_limits limits;
+static struct ferry_decode_policy_limits limits;
 static struct ferry_decode_policy *policy;
 static struct ferry_decode_plan plan;
 static struct ferry_decode_item items[MOST];
 static uint32_t used;
 
-static struct ferry_decode_limits usual(void) {
-    return (struct ferry_decode_limits){.max_sequences = 8,
-                                        .step_tokens = 64,
-                                        .max_step_tokens = 128,
-                                        .block_tokens = 16,
-                                        .blocks = 1000,
-                                        .bulk_limit_ns = 100};
+static struct ferry_decode_policy_limits usual(void) {
+    return (struct ferry_decode_policy_limits){.max_sequences = 8,
+                                               .step_tokens = 64,
+                                               .max_step_tokens = 128,
+                                               .block_tokens = 16,
+                                               .blocks = 1000,
+                                               .bulk_limit_ns = 100};
 }
 
-static void start(struct ferry_decode_limits wanted) {
+static void start(struct ferry_decode_policy_limits wanted) {
     limits = wanted;
     used = 0;
     cr_assert_eq(ferry_decode_policy_create(&limits, &policy), FERRY_OK);
@@ -155,7 +155,7 @@ Test(decode_policy, bulk_waits_but_not_for_ever) {
 }
 
 Test(decode_policy, the_latest_gives_way_when_the_cache_is_full) {
-    struct ferry_decode_limits small = usual();
+    struct ferry_decode_policy_limits small = usual();
     small.blocks = 5; /* 80 positions */
     start(small);
     struct ferry_decode_item *first = add(30);
@@ -178,7 +178,7 @@ Test(decode_policy, the_latest_gives_way_when_the_cache_is_full) {
 }
 
 Test(decode_policy, bulk_gives_way_before_interactive) {
-    struct ferry_decode_limits small = usual();
+    struct ferry_decode_policy_limits small = usual();
     small.blocks = 5;
     start(small);
     struct ferry_decode_item *bulk = add_of(30, 0, FERRY_BATCH_BULK);
@@ -227,7 +227,7 @@ Test(decode_policy, lowered_steps_are_taken_in_turns) {
 }
 
 Test(decode_policy, without_a_cache_whole_sequences_take_turns) {
-    struct ferry_decode_limits uncached = usual();
+    struct ferry_decode_policy_limits uncached = usual();
     uncached.block_tokens = 0;
     uncached.step_tokens = 100;
     uncached.max_step_tokens = 1000;
@@ -252,7 +252,7 @@ Test(decode_policy, without_a_cache_whole_sequences_take_turns) {
 }
 
 Test(decode_policy, a_combined_model_runs_one_at_a_time) {
-    struct ferry_decode_limits whole = usual();
+    struct ferry_decode_policy_limits whole = usual();
     whole.block_tokens = 0;
     whole.one_at_a_time = true;
     start(whole);
@@ -299,10 +299,10 @@ static void check_plan(struct watched *watched) {
 
 static void random_traffic(unsigned seed) {
     srand(seed);
-    struct ferry_decode_limits small = {.max_sequences = 1 + draw(12),
-                                        .step_tokens = 1 + draw(40),
-                                        .block_tokens = 1 + draw(8),
-                                        .bulk_limit_ns = draw(200)};
+    struct ferry_decode_policy_limits small = {.max_sequences = 1 + draw(12),
+                                               .step_tokens = 1 + draw(40),
+                                               .block_tokens = 1 + draw(8),
+                                               .bulk_limit_ns = draw(200)};
     small.max_step_tokens = small.step_tokens + draw(30);
     uint32_t longest = 20 + draw(60);
     small.blocks = (longest + small.block_tokens - 1) / small.block_tokens + draw(40);

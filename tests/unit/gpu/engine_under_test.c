@@ -140,7 +140,7 @@ static uint32_t number(const char *text) {
 }
 
 static void set_spec_option(struct ferry_model_spec *spec, int letter, const char *value) {
-    static const char *const shapes[] = {"tokens", "sequences", NULL};
+    static const char *const shapes[] = {"tokens", "sequences", "logits", NULL};
     static const char *const poolings[] = {"none", "mean", "cls", "last", "max", NULL};
     switch (letter) {
     case 'i':
@@ -179,8 +179,30 @@ static void set_spec_option(struct ferry_model_spec *spec, int letter, const cha
     }
 }
 
+static bool set_decoder_option(struct ferry_decoder_options *options, int letter,
+                               const char *value) {
+    switch (letter) {
+    case 'C':
+        options->cache_bytes = number(value);
+        return true;
+    case 'S':
+        options->max_sequences = number(value);
+        return true;
+    case 'T':
+        options->max_step_tokens = number(value);
+        return true;
+    case 'H':
+        options->threads = number(value);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void set_option(struct engine_under_test *test, struct arguments *arguments, int letter,
                        const char *value) {
+    if (set_decoder_option(&test->decoder_options, letter, value))
+        return;
     switch (letter) {
     case 'e':
         arguments->engine_path = value;
@@ -242,6 +264,10 @@ static void parse(struct engine_under_test *test, struct arguments *arguments, i
                                             {"repeat", required_argument, NULL, 'n'},
                                             {"workers", required_argument, NULL, 'W'},
                                             {"budget", required_argument, NULL, 'b'},
+                                            {"cache-bytes", required_argument, NULL, 'C'},
+                                            {"max-sequences", required_argument, NULL, 'S'},
+                                            {"max-step-tokens", required_argument, NULL, 'T'},
+                                            {"threads", required_argument, NULL, 'H'},
                                             {NULL, 0, NULL, 0}};
     for (int letter; (letter = getopt_long(argc, argv, "", options, NULL)) != -1;)
         set_option(test, arguments, letter, optarg);

@@ -1,5 +1,5 @@
 /* Opens an engine and loads a model with everything said on the command line, without a manifest:
- * for engine_probe and engine_bench. */
+ * for engine_probe, decode_probe and the benchmarks. */
 #ifndef FERRY_TESTS_ENGINE_UNDER_TEST_H
 #define FERRY_TESTS_ENGINE_UNDER_TEST_H
 
@@ -16,6 +16,8 @@ struct engine_under_test {
     uint32_t repeat;            /* --repeat N: 1 unless said */
     uint32_t workers;           /* --workers N: 0 is what the engine suggests */
     uint32_t budget;            /* --budget N: tokens a batch */
+    /* --cache-bytes, --max-sequences, --max-step-tokens, --threads */
+    struct ferry_decoder_options decoder_options;
 };
 
 /* A file of sequences: for each, LE u32 length, int32 ids[length], uint8 type_ids[length]. */

@@ -17,9 +17,10 @@ def main(arguments: list[str]) -> int:
     try:
         check_options(chosen)
         check_packages()
-        from .export import export
-
-        export(chosen, report=lambda line: print(line, file=sys.stderr, flush=True))
+        quiet_libraries()
+        export_function(chosen)(
+            chosen, report=lambda line: print(line, file=sys.stderr, flush=True)
+        )
         return os.EX_OK
     except Refusal as refusal:
         return fail(refusal.exit_code, refusal.reason)
@@ -41,20 +42,62 @@ def fail(exit_code: int, reason: str) -> int:
     return exit_code
 
 
+def quiet_libraries() -> None:
+    """Before they are imported: what the user has to know is in the report."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def export_function(chosen):
+    """Imported late: torch takes seconds, and wrong options are told at once."""
+    if chosen.task == "embed":
+        from .export import export
+
+        return export
+    if chosen.combined:
+        from .export_combined import export_combined
+
+        return export_combined
+    from .export_causal import export_causal
+
+    return export_causal
+
+
 def check_options(chosen) -> None:
+    offered = ", ".join(options.TASKS)
     if chosen.task in options.LATER_TASKS:
         raise Refusal(
-            BAD_DATA, f"--task {chosen.task}: not offered yet; this version exports: embed"
+            BAD_DATA, f"--task {chosen.task}: not offered yet; this version exports: {offered}"
         )
-    if chosen.task != "embed":
+    if chosen.task not in options.TASKS:
         raise Refusal(
-            USAGE, f"--task {chosen.task}: there is no such task; this version exports: embed"
+            USAGE, f"--task {chosen.task}: there is no such task; this version exports: {offered}"
         )
     if chosen.device != "cpu":
         raise Refusal(
             USAGE,
             f"--device {chosen.device}: traces are made on the cpu; ferryd moves them to the device",
         )
+    check_options_of_task(chosen)
+
+
+def check_options_of_task(chosen) -> None:
+    causal = chosen.task in options.CAUSAL_TASKS
+    for name in options.EMBED_OPTIONS if causal else options.CAUSAL_OPTIONS:
+        if getattr(chosen, name) is not None:
+            raise Refusal(
+                USAGE, f"--{name.replace('_', '-')} has no meaning with --task {chosen.task}"
+            )
+    for name in options.COMBINED_OPTIONS:
+        if getattr(chosen, name) is not None and not chosen.combined:
+            raise Refusal(USAGE, f"--{name.replace('_', '-')} has no meaning without --combined")
+    if chosen.combined and chosen.task != "generate":
+        raise Refusal(USAGE, f"--combined: such a model generates; it has no task {chosen.task}")
+    if chosen.plain and chosen.fixed:
+        raise Refusal(USAGE, "--plain and --fixed: one of them")
+    chosen.seed = chosen.seed or 0
+    chosen.time_limit = chosen.time_limit or options.SECONDS_FOR_ROWS
 
 
 def check_packages() -> None:

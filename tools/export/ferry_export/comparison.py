@@ -39,6 +39,14 @@ def run_trace(trace, inputs, expected_shape) -> torch.Tensor | None:
     return output if output.shape == expected_shape else None
 
 
+def real_tokens(names, inputs):
+    """An index of what counts. Without a mask nothing is padding: what stands left of it is all that
+    a causal model sees."""
+    if "attention_mask" not in names:
+        return ...
+    return inputs[names.index("attention_mask")].bool()
+
+
 def compare(trace, original, names, vocabulary_size, pad_id, device, shapes) -> Comparison:
     """Real tokens count; what a model writes at padded positions is nobody's business."""
     result = Comparison(worst_difference=0.0, compared=[], failed=[])
@@ -50,8 +58,7 @@ def compare(trace, original, names, vocabulary_size, pad_id, device, shapes) -> 
             if answer is None:
                 result.failed.append(shape)
                 continue
-        real = inputs[names.index("attention_mask")].bool()
-        difference = (answer - expected)[real].abs().max().item()
+        difference = (answer - expected)[real_tokens(names, inputs)].abs().max().item()
         # A NaN compares false with everything: max() would lose it. Once there, it stays.
         if not difference <= result.worst_difference and not math.isnan(result.worst_difference):
             result.worst_difference = difference

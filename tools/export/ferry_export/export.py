@@ -4,10 +4,6 @@ import os
 import pathlib
 import shutil
 
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
 import torch
 
 from .comparison import compare, require_agreement, shapes_to_compare

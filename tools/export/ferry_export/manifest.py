@@ -62,6 +62,30 @@ def build_manifest(
     }
 
 
+def build_causal_manifest(chosen, default_name: str, facts, traced: Shape, rows, **changes) -> dict:
+    """Of a model that gives logits. changes: what is otherwise when model.pt holds a sampler too."""
+    return {
+        "format": FORMAT,
+        "name": chosen.name or default_name,
+        "task": chosen.task,
+        "engine": "torch",
+        "inputs": [{"kind": "ids", "dtype": "int64"}],
+        "output": {"index": 0, "shape": "logits"},
+        "pooling": "none",
+        "normalize": False,
+        "width": facts.vocabulary_size,
+        "traced": {"batch": traced.batch, "length": traced.length},
+        "max_length": facts.max_length,
+        "vocabulary_size": facts.vocabulary_size,
+        "pad_id": facts.pad_id,
+        **facts.special,
+        **changes,
+        "tokenizer": {},
+        "golden": {"tolerance": chosen.tolerance, "rows": rows},
+        "made_by": versions(),
+    }
+
+
 def write_manifest(folder: pathlib.Path, manifest: dict) -> None:
     """Adds the digests of everything that is in the folder, and writes the file last."""
     files = {path.name: file_facts(path) for path in sorted(folder.iterdir())}

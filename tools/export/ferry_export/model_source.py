@@ -9,6 +9,8 @@ from .refusal import NO_INPUT, UNAVAILABLE, Refusal
 HUB_FILES = [
     "*.json",
     "vocab.txt",
+    "merges.txt",
+    "*.tiktoken",
     "*.safetensors",
     "pytorch_model*.bin",
     "*/config.json",

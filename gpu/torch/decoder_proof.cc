@@ -1,0 +1,196 @@
+#include "gpu/torch/decoder_proof.h"
+
+#include <algorithm>
+
+#include <ATen/Parallel.h>
+
+#include "gpu/golden_check.h"
+#include "gpu/torch/logits_rows.h"
+#include "gpu/torch/torch_errors.h"
+
+namespace ferry {
+
+namespace {
+
+constexpr uint32_t short_length = 12;
+constexpr size_t most_golden = 8;
+
+} // namespace
+
+DecoderProof::DecoderProof(const ferry_engine_model &model) : model_(model) {
+    const ProofMaterial &material = *model.material;
+    ferry_model_spec spec = {};
+    spec.vocabulary_size = material.vocabulary_size;
+    spec.pad_id = material.pad_id;
+    const uint32_t longest = model.info.max_length;
+    for (uint32_t length : {short_length, 1u, 2u, 17u, 61u, longest})
+        if (length <= longest)
+            add(make_probe_sequence(spec, length, length + 100), {});
+    for (size_t at = 0; at < std::min(material.golden.size(), most_golden); at++)
+        if (material.golden[at].ids.size() <= longest)
+            add(material.golden[at], material.expected[at]);
+}
+
+void DecoderProof::add(ProbeSequence sequence, std::vector<float> golden) {
+    cases_.push_back({std::move(sequence), {}, std::move(golden)});
+}
+
+void DecoderProof::make_reference() {
+    BatchRunner runner(*model_.traced);
+    for (Case &one : cases_) {
+        ProbeBatch batch;
+        batch.add(one.sequence);
+        one.expected = trace_logprobs(runner, model_.rules, batch.view()).front();
+    }
+}
+
+float DecoderProof::tolerance() const {
+    return model_.material->tolerance;
+}
+
+std::string DecoderProof::description() const {
+    size_t longest = 0;
+    for (const Case &one : cases_)
+        longest = std::max(longest, one.sequence.ids.size());
+    return std::to_string(cases_.size()) + " sequences of up to " + std::to_string(longest) +
+           " tokens";
+}
+
+// Sequences that go through the decoder side by side, one a slot.
+class DecoderProof::Run {
+  public:
+    Run(ferry_gpt2_decoder &decoder, const Case *cases, size_t count, bool cut)
+        : decoder_(decoder), info_(*ferry_gpt2_decoder_info(&decoder)), cut_(cut) {
+        for (size_t at = 0; at < count; at++) {
+            Track track;
+            track.ids = cases[at].sequence.ids;
+            track.targets.assign(track.ids.begin() + 1, track.ids.end());
+            track.targets.push_back(track.ids.front());
+            track.logprobs.resize(track.ids.size());
+            tracks_.push_back(std::move(track));
+        }
+    }
+
+    // False: a row was not finite.
+    bool run() {
+        bool finite = true;
+        while (finite && step(finite))
+            continue;
+        for (uint32_t slot = 0; slot < tracks_.size(); slot++)
+            ferry_gpt2_decoder_release(&decoder_, slot);
+        return finite;
+    }
+
+    const std::vector<float> &logprobs(size_t at) const {
+        return tracks_[at].logprobs;
+    }
+
+  private:
+    struct Track {
+        std::vector<int32_t> ids;
+        std::vector<int32_t> targets;
+        std::vector<float> logprobs;
+        uint32_t done = 0;
+    };
+
+    // Single tokens, a few, odd numbers of them, and many, in an order that is always the same.
+    uint32_t part(uint32_t left) {
+        if (!cut_)
+            return left;
+        state_ = state_ * 1664525u + 1013904223u;
+        const uint32_t kind = state_ >> 30;
+        const uint32_t random = state_ >> 16 & 0xFF;
+        const uint32_t wanted[] = {1, 1 + random % 3, 1 + random % 37, 33 + random};
+        return std::min(left, wanted[kind]);
+    }
+
+    bool step(bool &finite) {
+        std::vector<ferry_decode_entry> entries;
+        uint32_t room = info_.max_step_tokens;
+        for (uint32_t slot = 0; slot < tracks_.size() && room > 0; slot++) {
+            Track &track = tracks_[slot];
+            uint32_t left = static_cast<uint32_t>(track.ids.size()) - track.done;
+            uint32_t count = std::min(part(left), room);
+            if (count == 0)
+                continue;
+            entries.push_back(make_entry(slot, track, count));
+            track.done += count;
+            room -= count;
+        }
+        if (entries.empty())
+            return false;
+        ferry_error error = {};
+        throw_unless_ok(ferry_gpt2_decoder_step(&decoder_, entries.data(),
+                                                static_cast<uint32_t>(entries.size()), &error),
+                        error);
+        for (const ferry_decode_entry &entry : entries)
+            finite = finite && entry.status == FERRY_OK;
+        return true;
+    }
+
+    static ferry_decode_entry make_entry(uint32_t slot, Track &track, uint32_t count) {
+        ferry_decode_entry entry = {};
+        entry.slot = slot;
+        entry.ids = track.ids.data();
+        entry.cached = track.done;
+        entry.length = track.done + count;
+        entry.wanted = FERRY_DECODE_SCORE;
+        entry.targets = track.targets.data() + track.done;
+        entry.logprobs = track.logprobs.data() + track.done;
+        return entry;
+    }
+
+    ferry_gpt2_decoder &decoder_;
+    const ferry_decoder_info &info_;
+    const bool cut_;
+    uint32_t state_ = 1;
+    std::vector<Track> tracks_;
+};
+
+float DecoderProof::difference(const Case &one, const std::vector<float> &logprobs) const {
+    float worst = ferry_worst_difference(one.expected.data(), logprobs.data(), one.expected.size());
+    // The original's answers count where the trace was proven to give them.
+    return std::max(worst,
+                    ferry_worst_difference(one.golden.data(), logprobs.data(), one.golden.size()));
+}
+
+float DecoderProof::run(ferry_gpt2_decoder &decoder, size_t first, size_t count, bool cut) const {
+    Run run(decoder, &cases_[first], count, cut);
+    if (!run.run())
+        return std::numeric_limits<float>::infinity();
+    float worst = 0;
+    for (size_t at = 0; at < count; at++)
+        worst = std::max(worst, difference(cases_[first + at], run.logprobs(at)));
+    return worst;
+}
+
+size_t DecoderProof::count_together(const ferry_decoder_info &info, size_t first) const {
+    size_t blocks = 0;
+    size_t count = 0;
+    for (; first + count < cases_.size() && count < info.max_sequences; count++) {
+        blocks +=
+            (cases_[first + count].sequence.ids.size() + info.block_tokens - 1) / info.block_tokens;
+        if (blocks > info.blocks)
+            break;
+    }
+    return std::max<size_t>(count, 1);
+}
+
+float DecoderProof::try_short(ferry_gpt2_decoder &decoder) const {
+    return run(decoder, 0, 1, false);
+}
+
+float DecoderProof::try_all(ferry_gpt2_decoder &decoder) const {
+    const ferry_decoder_info &info = *ferry_gpt2_decoder_info(&decoder);
+    float worst = 0;
+    for (size_t at = 0; at < cases_.size(); at++)
+        worst = std::max(worst, run(decoder, at, 1, false));
+    for (size_t first = 0; first < cases_.size();) {
+        size_t count = count_together(info, first);
+        worst = std::max(worst, run(decoder, first, count, true));
+        first += count;
+    }
+    return std::max(worst, try_short(decoder));
+}
+
+} // namespace ferry
