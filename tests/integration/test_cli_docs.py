@@ -7,11 +7,19 @@ import sys
 
 import pytest
 
-from daemon_process import BUILD_DIR, SOURCE_DIR, private_environment, program
+from daemon_process import BUILD_DIR, SOURCE_DIR, Daemon, private_environment, program
+from model_folders import make_fake_decoder
 
 PAGE = (SOURCE_DIR / "docs" / "clients.md").read_text()
 BLOCK = re.compile(r"```(sh|python|c)\n(.*?)```\n(?:```text\n(.*?)```)?", re.S)
 EXAMPLES = BLOCK.findall(PAGE)
+
+
+@pytest.fixture(scope="module")
+def daemon(fake_model, scratch):
+    """A ferryd with the models that the page's examples ask for."""
+    with Daemon([fake_model, make_fake_decoder(scratch / "docs-gpt2", name="gpt2")]) as running:
+        yield running
 
 
 def command_of(language, code, folder):
