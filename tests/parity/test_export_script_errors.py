@@ -180,6 +180,49 @@ MISTAKES = {
         None,
         ("takes no n", "n: int"),
     ),
+    "item": (
+        body("for _ in range(ids[0, 0].item()):", "    n += 1"),
+        2,
+        ("item()", "int(...)"),
+    ),
+    "no such attribute": (body("n = min(n, self.limit)"), 2, ("no self.limit", "in __init__")),
+    "stored lambda": (
+        "        self.scale = lambda x: x\n" + body("ids = self.scale(ids)"),
+        3,
+        ("self.scale is a Python function", "method of the class"),
+    ),
+    "mask for the trace": (
+        body("scores = self.model(ids, torch.ones_like(ids))"),
+        2,
+        ("takes ids alone", "self.model(ids)"),
+    ),
+    "cache for the trace": (
+        body("scores = self.model(ids, use_cache=False)"),
+        2,
+        ("takes ids alone", "self.model(ids)"),
+    ),
+    "numbers in an empty list": (
+        body("made = []", "made.append(n)"),
+        3,
+        ("made by []", "List[int]"),
+    ),
+    "layer made in forward": (
+        body("scores = torch.nn.Softmax(-1)(ids.float())"),
+        2,
+        ("make it in __init__",),
+    ),
+    "numpy of a tensor": (body("x = ids.numpy()"), 2, ("no numpy in TorchScript",)),
+    "no return": (FORWARD + "        ids = ids + 1\n", 1, ("every path returns a tensor",)),
+    "float for top_k of torch": (
+        body("best = torch.topk(self.model(ids), temperature)"),
+        2,
+        ("wants int and gets float",),
+    ),
+    "keyword that torch does not have": (
+        body("x = torch.softmax(ids, dimension=1)"),
+        2,
+        ("no form of this function takes these arguments",),
+    ),
     "syntax": (FORWARD + "        return (\n", None, ("was never closed",)),
 }
 
