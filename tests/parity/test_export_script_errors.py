@@ -2,7 +2,7 @@
 
 import pytest
 
-from export_models import make_gpt2, run_exporter
+from export_models import make_gpt2, read_manifest, run_exporter
 
 BAD_DATA, NO_INPUT, USAGE = 65, 66, 64
 HEAD = """\
@@ -263,24 +263,67 @@ def test_torchs_own_words_stay_below(small, tmp_path, capsys):
     assert "scale = lambda x: x" in reason and "<--- HERE" in reason
 
 
-def test_what_is_no_mistake(small, tmp_path, capsys):
-    """math, a list with a type, a helper with hints and a plain f-string are fine."""
-    text = """\
-        self.steps = [1, 2]
+ADVICE_TAKEN = """\
+import math
+import torch
+from typing import Dict, Final, List, Optional
+
+LIMIT = 3
+
+
+def scale(x: torch.Tensor, by: float) -> torch.Tensor:
+    return x * math.sqrt(by)
+
+
+class Best(torch.nn.Module):
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores.argmax(-1)
+
+
+@torch.jit.script
+class Counter:
+    def __init__(self, start: int):
+        self.value = start
+
+
+class Sampler(torch.nn.Module):
+    seen: List[int]
+    options: Dict[str, int]
+    last: Optional[int]
+    most: Final[int]
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.best = Best()
+        self.softmax = torch.nn.Softmax(-1)
+        self.seen = []
+        self.options = {}
+        self.last = None
+        self.most = LIMIT
 
     def forward(self, input_ids: torch.Tensor, max_new_tokens: int) -> torch.Tensor:
-        for _ in range(max_new_tokens):
+        counter, values = Counter(0), torch.jit.annotate(List[int], [])
+        for _ in range(min(max_new_tokens, self.most)):
             input_ids = self.step(input_ids)
-        print(f"{max_new_tokens}")
+            counter.value += 1
+            values.append(int(input_ids[0, -1].item()))
+        print(f"{counter.value}")
+        first: List[int] = input_ids[0].tolist()
+        self.last = first[0]
         return input_ids
 
     def step(self, ids: torch.Tensor) -> torch.Tensor:
-        scaled = self.model(ids)[:, -1:] * math.sqrt(float(self.steps[1]))
-        return torch.cat([ids, scaled.argmax(-1)], 1)
+        scores = self.softmax(scale(self.model(ids)[:, -1:], 2.0))
+        return torch.cat([ids, self.best(scores)], 1)
 """
-    exit_code, target = export_module(small, tmp_path, HEAD + text)
+
+
+def test_what_the_advice_says_works(small, tmp_path, capsys):
+    exit_code, target = export_module(small, tmp_path, ADVICE_TAKEN)
     assert exit_code == 0, capsys.readouterr().err
-    assert (target / "ferry.json").exists()
+    rows = read_manifest(target)["golden"]["rows"]
+    assert {len(row["expected"]) for row in rows} <= {1, 2, 3}
 
 
 @pytest.mark.parametrize(

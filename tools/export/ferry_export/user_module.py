@@ -32,6 +32,7 @@ def load_user_class(path: pathlib.Path, name: str) -> type:
     if spec is None:
         raise Refusal(USAGE, f"--module {path.name}: the name has to end in .py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # where inspect finds the source of classes
     sys.path.append(str(path.parent))  # at the end: its neighbours hide no library
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
