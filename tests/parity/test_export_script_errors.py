@@ -2,7 +2,7 @@
 
 import pytest
 
-from export_models import make_gpt2, read_manifest, run_exporter
+from export_models import make_gpt2, one_thread, read_manifest, run_exporter
 
 BAD_DATA, NO_INPUT, USAGE = 65, 66, 64
 HEAD = """\
