@@ -54,3 +54,31 @@ def test_a_device_lost_in_search_of_a_bad_sequence(scratch):
         daemon.expect_exit(75)
     finally:
         daemon.remove()
+
+
+@pytest.mark.parametrize("least", [0, 1, 3, 6, 59])
+def test_no_stop_string_begins_before_min_new_tokens(client, least):
+    """A longer stop string that may have begun must not keep a shorter one in sight."""
+    fields = {
+        "op": "generate",
+        "texts": ["Once"],
+        "max_new_tokens": 60,
+        "skip_special_tokens": False,
+    }
+    whole = client.ok(fields)["choices"][0][0]
+    ids = ids_of(whole["ids"])
+    plain = [
+        i
+        for i in range(60)
+        if client.ok({"op": "detokenize", "ids": [ids[i : i + 1]]})["texts"][0].isascii()
+    ]
+    letters = {
+        i: client.ok({"op": "detokenize", "ids": [ids[i : i + 1]]})["texts"][0] for i in plain
+    }
+    for first in (i for i in plain if i < 8):
+        letter = letters[first]
+        expected = next((i for i in plain if i >= least and letters[i] == letter), 60)
+        for stop in ([letter], [letter, letter + "\ufffd" * 80]):
+            choice = client.ok({**fields, "min_new_tokens": least, "stop": stop})["choices"][0][0]
+            assert ids_of(choice["ids"]) == ids[:expected], (first, stop)
+            assert choice["finish_reason"] == ("length" if expected == 60 else "stop")
