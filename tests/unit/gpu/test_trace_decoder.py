@@ -3,6 +3,7 @@ are bound to one shape, against transformers' generate."""
 
 import numpy
 import pytest
+import scipy.stats
 import torch
 
 import gpt2_traces as traces
@@ -156,6 +157,21 @@ def test_a_seed_draws_the_same_whoever_shares_the_step(tmp_path, model):
     for result, one in zip(together, alone):
         assert result["new_ids"] == one[0]["new_ids"]
     assert len({tuple(result["new_ids"]) for result in together}) == 6
+
+
+def test_frequencies_are_those_of_the_model(tmp_path, model):
+    traces.save(Disguised(model), tmp_path / "model.pt")
+    prompt, count = [5, 9, 2], 4000
+    settings = [{"temperature": 1.5, "top_k": 12, "seed": at} for at in range(count)]
+    calls = [{"do": "generate", "prompts": [prompt] * count, "new": 1, "settings": settings}]
+    answer = run_session(tmp_path / "model.pt", calls, spec(2, 64), {"max_sequences": 128})
+    drawn = [result["new_ids"][0] for result in answer["answers"][0]]
+    scores = traces.logprobs(Disguised(model), prompt)[-1] / 1.5
+    kept = scores.topk(12)
+    counts = [drawn.count(token) for token in kept.indices.tolist()]
+    assert sum(counts) == count
+    expected = kept.values.softmax(0).numpy() * count
+    assert scipy.stats.chisquare(counts, expected).pvalue > 0.001
 
 
 def test_a_model_that_is_not_causal_mixes_only_equal_lengths_or_says_so(tmp_path, model):
