@@ -18,6 +18,15 @@ class Disguised(traces.Plain):
         return torch.tanh(super().forward(ids) / 30) * 30
 
 
+class Masked(Disguised):
+    def forward(self, positions, ids, mask):
+        logits = self.model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False,
+            return_dict=False,
+        )[0]  # fmt: skip
+        return torch.tanh(logits / 30) * 30
+
+
 class FixedBatch(Disguised):
     """`rows` and `columns` of 0 leave a size free."""
 
@@ -124,6 +133,23 @@ def test_generate_of_transformers(tmp_path, model):
                 max_new_tokens=12, do_sample=False, eos_token_id=None, pad_token_id=0,
             )[0, len(prompt) :]  # fmt: skip
         assert result["new_ids"] == expected.tolist()
+
+
+def test_mask_and_positions_as_inputs(tmp_path, model):
+    ids = torch.randint(1, VOCABULARY, (2, 32))
+    with torch.no_grad():
+        torch.jit.trace(
+            Masked(model), (torch.arange(32).repeat(2, 1), ids, torch.ones_like(ids)),
+            strict=False, check_trace=False,
+        ).save(str(tmp_path / "model.pt"))  # fmt: skip
+    told = spec(2, 32, inputs=[["positions", "int64"], ["ids", "int64"], ["mask", "int64"]])
+    prompts = traces.random_ids(5, 40, seed=14)
+    answer = run_session(
+        tmp_path / "model.pt", [{"do": "generate", "prompts": prompts, "new": 6}], told
+    )
+    assert answer["load"] == "OK", answer["text"]
+    for prompt, result in zip(prompts, answer["answers"][0]):
+        assert result["new_ids"] == greedy(Disguised(model), prompt, 6, POSITIONS)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
