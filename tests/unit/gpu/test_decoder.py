@@ -247,7 +247,7 @@ def test_greedy_is_that_of_transformers(gpt2):
     model, path = gpt2
     prompts = traces.random_ids(PROMPTS, POSITIONS - NEW_TOKENS, seed=9)
     expected = generate_with_transformers(model, prompts)
-    with decoder(path, max_sequences=24) as probe:
+    with decoder(path, max_sequences=24, max_step_tokens=24 * POSITIONS) as probe:
         assert probe.info["engine"] == "packed"
         for slots in (24, 5):
             assert generate_with_ferry(probe, prompts, slots, seed=slots) == expected
