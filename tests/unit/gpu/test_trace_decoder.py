@@ -3,6 +3,7 @@ are bound to one shape, against transformers' generate."""
 
 import numpy
 import pytest
+import scipy.stats
 import torch
 
 import gpt2_traces as traces
@@ -15,6 +16,15 @@ class Disguised(traces.Plain):
 
     def forward(self, ids):
         return torch.tanh(super().forward(ids) / 30) * 30
+
+
+class Masked(Disguised):
+    def forward(self, positions, ids, mask):
+        logits = self.model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False,
+            return_dict=False,
+        )[0]  # fmt: skip
+        return torch.tanh(logits / 30) * 30
 
 
 class FixedBatch(Disguised):
@@ -125,6 +135,23 @@ def test_generate_of_transformers(tmp_path, model):
         assert result["new_ids"] == expected.tolist()
 
 
+def test_mask_and_positions_as_inputs(tmp_path, model):
+    ids = torch.randint(1, VOCABULARY, (2, 32))
+    with torch.no_grad():
+        torch.jit.trace(
+            Masked(model), (torch.arange(32).repeat(2, 1), ids, torch.ones_like(ids)),
+            strict=False, check_trace=False,
+        ).save(str(tmp_path / "model.pt"))  # fmt: skip
+    told = spec(2, 32, inputs=[["positions", "int64"], ["ids", "int64"], ["mask", "int64"]])
+    prompts = traces.random_ids(5, 40, seed=14)
+    answer = run_session(
+        tmp_path / "model.pt", [{"do": "generate", "prompts": prompts, "new": 6}], told
+    )
+    assert answer["load"] == "OK", answer["text"]
+    for prompt, result in zip(prompts, answer["answers"][0]):
+        assert result["new_ids"] == greedy(Disguised(model), prompt, 6, POSITIONS)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_scores(tmp_path, model, shape):
     told = save_shape(model, tmp_path / "model.pt", shape)
@@ -156,6 +183,21 @@ def test_a_seed_draws_the_same_whoever_shares_the_step(tmp_path, model):
     for result, one in zip(together, alone):
         assert result["new_ids"] == one[0]["new_ids"]
     assert len({tuple(result["new_ids"]) for result in together}) == 6
+
+
+def test_frequencies_are_those_of_the_model(tmp_path, model):
+    traces.save(Disguised(model), tmp_path / "model.pt")
+    prompt, count = [5, 9, 2], 4000
+    settings = [{"temperature": 1.5, "top_k": 12, "seed": at} for at in range(count)]
+    calls = [{"do": "generate", "prompts": [prompt] * count, "new": 1, "settings": settings}]
+    answer = run_session(tmp_path / "model.pt", calls, spec(2, 64), {"max_sequences": 128})
+    drawn = [result["new_ids"][0] for result in answer["answers"][0]]
+    scores = traces.logprobs(Disguised(model), prompt)[-1] / 1.5
+    kept = scores.topk(12)
+    counts = [drawn.count(token) for token in kept.indices.tolist()]
+    assert sum(counts) == count
+    expected = kept.values.softmax(0).numpy() * count
+    assert scipy.stats.chisquare(counts, expected).pvalue > 0.001
 
 
 def test_a_model_that_is_not_causal_mixes_only_equal_lengths_or_says_so(tmp_path, model):
