@@ -20,7 +20,11 @@ CONTEXTS = {
 }
 IS_LONG = os.environ.get("FERRY_LONG", "") not in ("", "0")
 BOUNDARIES = ("inside_a_word", "inside_punctuation")  # these two tell every class
-SHARE = {"alone": 1, "doubled": 3, "after_a_space": 3}  # of the short form; one in ten of the others
+SHARE = {
+    "alone": 1,
+    "doubled": 3,
+    "after_a_space": 3,
+}  # of the short form; one in ten of the others
 
 
 @pytest.mark.parametrize("context", CONTEXTS)

@@ -82,7 +82,9 @@ def test_made_text(script, gpt2):
 
 def test_source_code(gpt2, oracle, long_run):
     """Whole files, and line by line."""
-    sample = byte_texts.own_sources() + byte_texts.standard_library(STANDARD_LIBRARY_BYTES[long_run])
+    sample = byte_texts.own_sources() + byte_texts.standard_library(
+        STANDARD_LIBRARY_BYTES[long_run]
+    )
     check(gpt2, sample, 1 if long_run else 4)
     check_tiktoken(oracle, gpt2, sample)
     lines = [line for text in sample[:: 1 if long_run else 40] for line in text.split("\n")]

@@ -78,7 +78,16 @@ def test_what_lies_after_the_cut_does_not_matter(gpt2, roberta_prefixed):
 @pytest.mark.parametrize("edge", range(2030, 2064, 3))
 def test_pretokens_across_the_end_of_what_was_searched(edge, gpt2, roberta_prefixed):
     """Added tokens are searched for 2 KiB ahead: that must not cut a pre-token."""
-    ends = ("abc def", "   x", "\n\n\n", "\u00e9\u00e9\u00e9 \u4e2d", "'ll've", "123 456", "...!", " ")
+    ends = (
+        "abc def",
+        "   x",
+        "\n\n\n",
+        "\u00e9\u00e9\u00e9 \u4e2d",
+        "'ll've",
+        "123 456",
+        "...!",
+        " ",
+    )
     sample = ["y " * (edge // 2) + end * count for end in ends for count in (1, 3, 700)]
     for judge in (gpt2, roberta_prefixed):
         judge.check(sample, Options())

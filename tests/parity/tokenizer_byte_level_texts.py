@@ -12,7 +12,20 @@ SPECIAL_TOKENS = (tokenizer_gpt2.END_OF_TEXT, "<s>", "</s>", "<pad>", "<mask>", 
 NEARLY_SPECIAL = ("<|endoftext|", "<|", "|>", "<", "<<s>>", "<mask", "mask>", "<|ENDOFTEXT|>")
 CONTRACTIONS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'", "''", "'S", "'r", "'l", "\u2019s")
 OTHER_NUMBERS = "\u00b2\u00bd\u0663\u096a\u2167\u3007\u3021\U0001d7d9"
-SPACES = (" ", "  ", "   ", "\t", "\n", "\r\n", "\u00a0", "\u2003", "\u3000", "\u2028", "\x0b", "\x1c")
+SPACES = (
+    " ",
+    "  ",
+    "   ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\u00a0",
+    "\u2003",
+    "\u3000",
+    "\u2028",
+    "\x0b",
+    "\x1c",
+)
 LETTERS = "aZ\u00e9\u0416\u05d0\u0905\u4e2d\uac00\u02bc\u00aa\U00010330"
 
 
