@@ -5,7 +5,16 @@ import json
 import time
 
 from daemon_process import SOURCE_DIR
-from harness import decode_speed, engine_share, machine, overhead, page, python_servers, tokenizer_speed
+from harness import (
+    decode_speed,
+    engine_share,
+    first_token,
+    machine,
+    overhead,
+    page,
+    python_servers,
+    tokenizer_speed,
+)
 
 PARTS = {
     "overhead": overhead.measure,
@@ -13,6 +22,7 @@ PARTS = {
     "servers": python_servers.measure,
     "tokenizer": tokenizer_speed.measure,
     "decode": decode_speed.measure,
+    "first_token": first_token.measure,
 }
 RESULTS = SOURCE_DIR / "docs" / "performance"
 

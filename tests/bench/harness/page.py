@@ -98,12 +98,25 @@ def decode_table(result):
     return f"{lines_of(header, rows)}\n\n{verdict}\n\n{lines_of(titles, grown)}"
 
 
+def first_token_table(result):
+    rows = [
+        ["a short prompt alone", f"{result['alone_ms']:,.0f}", "", ""],
+        ["the same under load: first token", f"{result['p50_ms']:,.0f}", f"{result['p99_ms']:,.0f}", ""],
+        ["under load: between two tokens of a stream", f"{result['step_ms']:,.0f}",
+         f"{result['step_p99_ms']:,.0f}", ""],
+        ["three steps and the prompt alone", "", f"at most {result['limit_ms']:,.0f}",
+         VERDICT[result["met"]]],
+    ]  # fmt: skip
+    return lines_of(["ms", "median", "p99", ""], rows)
+
+
 TABLES = {
     "overhead": overhead_table,
     "engine": engine_table,
     "servers": servers_table,
     "tokenizer": tokenizer_table,
     "decode": decode_table,
+    "first_token": first_token_table,
 }
 
 
