@@ -5,7 +5,8 @@ import time
 import pytest
 
 from daemon_process import Daemon
-from model_folders import make_fake_decoder
+from fake_rows import fake_greedy
+from model_folders import DECODE_VOCABULARY, make_fake_decoder
 from raw_protocol import ids_of
 
 
@@ -82,3 +83,56 @@ def test_no_stop_string_begins_before_min_new_tokens(client, least):
             choice = client.ok({**fields, "min_new_tokens": least, "stop": stop})["choices"][0][0]
             assert ids_of(choice["ids"]) == ids[:expected], (first, stop)
             assert choice["finish_reason"] == ("length" if expected == 60 else "stop")
+
+
+def decode_steps(client):
+    return client.ok({"op": "status"})["server"]["models"][0]["decode_steps"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"op": "generate", "ids": [[1]] * 2048, "n": 64, "max_new_tokens": 1},
+        {"op": "score", "ids": [[1] * 65536], "windows": True, "max_tokens": 2},
+    ],
+)
+def test_steps_stay_quick_however_many_sequences_wait(scratch, start_daemon, fields):
+    """A few kilobytes ask for a hundred thousand sequences: planning a step looks at a few."""
+    script = "step_us=1000"
+    daemon = start_daemon([make_fake_decoder(scratch / "crowded", script=script)])
+    with daemon.client() as client:
+        wanted = client.send({**fields, "deadline_ms": 20000})
+        with daemon.client() as other:
+            end = time.monotonic() + 20
+            while decode_steps(other) == 0 and time.monotonic() < end:
+                time.sleep(0.01)
+            before = decode_steps(other)
+            time.sleep(0.5)
+            assert decode_steps(other) - before > 50
+        client.send({"op": "cancel", "target": wanted})
+        answers = sorted(client.receive()["status"] for _ in range(2))
+        assert answers == ["CANCELLED", "OK"]
+        model = client.ok({"op": "status"})["server"]["models"][0]
+        assert model["decode_running"] + model["decode_waiting"] == 0
+
+
+def test_more_sequences_than_slots_all_end(scratch, start_daemon):
+    script = "max_sequences=3 poison=200 step_us=200"
+    daemon = start_daemon([make_fake_decoder(scratch / "few-slots", script=script)])
+    good = [[i, i + 1] for i in range(20)]
+    prompts = good[:10] + [[200]] + good[10:]
+    with daemon.client() as client:
+        reply = client.ok({"op": "generate", "ids": prompts, "n": 8, "max_new_tokens": 3})
+        assert [error["index"] for error in reply["errors"]] == [10]
+        for ids, item in zip(prompts, reply["choices"]):
+            if ids != [200]:
+                expected = fake_greedy(ids, DECODE_VOCABULARY, 3)
+                assert [ids_of(choice["ids"]) for choice in item] == [expected] * 8
+        assert client.ok({"op": "score", "ids": [[200, 1]]})["errors"]
+        begin = time.monotonic()
+        fields = {"op": "generate", "ids": good, "n": 64, "max_new_tokens": 100}
+        assert client.call({**fields, "deadline_ms": 100})["status"] == "DEADLINE"
+        assert time.monotonic() - begin < 5
+        model = client.ok({"op": "status"})["server"]["models"][0]
+        assert model["decode_running"] + model["decode_waiting"] == 0
+        assert model["decode_blocks_used"] == 0
