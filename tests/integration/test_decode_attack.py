@@ -136,3 +136,19 @@ def test_more_sequences_than_slots_all_end(scratch, start_daemon):
         model = client.ok({"op": "status"})["server"]["models"][0]
         assert model["decode_running"] + model["decode_waiting"] == 0
         assert model["decode_blocks_used"] == 0
+
+
+def test_a_short_prompt_that_asks_for_much_is_not_prepared_by_the_io_thread(client):
+    """4 KB of ids become 130,000 sequences: meanwhile others are answered."""
+    shares = []
+    for _ in range(3):
+        wanted = client.send({"op": "generate", "ids": [[1]] * 2048, "n": 64, "max_new_tokens": 1})
+        begin = time.monotonic()
+        waiting = {wanted}
+        client.ok_beside(waiting, {"op": "ping"})
+        passed = time.monotonic() - begin
+        assert waiting, "the ping is answered first"
+        reply = client.receive()
+        assert reply["id"] == wanted and reply["status"] == "OK"
+        shares.append(passed / (reply["times_us"]["tokenize"] / 1e6))
+    assert min(shares) < 0.5, shares
