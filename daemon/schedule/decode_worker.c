@@ -180,6 +180,7 @@ static enum ferry_status take(struct ferry_decode_worker *worker, struct ferry_s
         pthread_mutex_lock(&worker->queue->stream_lock);
     enum ferry_status status = ferry_sequence_take(sequence, entry, whole, over, error);
     if (streams) {
+        ferry_sequence_progress(sequence, false);
         pthread_mutex_unlock(&worker->queue->stream_lock);
         ferry_done_list_progress(worker->queue->done, request);
     }

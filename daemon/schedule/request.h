@@ -76,7 +76,8 @@ struct ferry_request {
     /* A stream: see done_list.h. */
     atomic_bool has_progress;
     struct ferry_request *progress_next;
-    uint32_t parts_sent; /* the io thread's */
+    struct ferry_sequence *progressed, *progressed_last; /* its own; under the stream lock */
+    uint32_t parts_sent;                                 /* the io thread's */
 
     struct ferry_buffer reply; /* the encoded answer, once it is done */
     enum ferry_status status;  /* of the reply */

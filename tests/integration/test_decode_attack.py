@@ -7,7 +7,7 @@ import pytest
 from daemon_process import Daemon
 from fake_rows import fake_greedy
 from model_folders import DECODE_VOCABULARY, make_fake_decoder
-from raw_protocol import ids_of
+from raw_protocol import decode, ids_of
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +152,36 @@ def test_a_short_prompt_that_asks_for_much_is_not_prepared_by_the_io_thread(clie
         assert reply["id"] == wanted and reply["status"] == "OK"
         shares.append(passed / (reply["times_us"]["tokenize"] / 1e6))
     assert min(shares) < 0.5, shares
+
+
+def mean_ping(daemon, seconds):
+    with daemon.client() as client:
+        client.ok({"op": "ping"})
+        begin = time.monotonic()
+        count = 0
+        while time.monotonic() - begin < seconds:
+            client.ok({"op": "ping"})
+            count += 1
+        return (time.monotonic() - begin) / count
+
+
+def test_a_stream_of_many_choices_leaves_time_for_others(scratch, start_daemon):
+    """Only what a step has brought is looked at, not each of 200,000 sequences."""
+    script = "step_us=500"
+    daemon = start_daemon([make_fake_decoder(scratch / "many-streams", script=script)])
+    means = {}
+    for stream in (False, True):
+        with daemon.client() as client, daemon.client() as other:
+            fields = {"op": "generate", "ids": [[1]] * 4096, "n": 64, "max_new_tokens": 4}
+            before = decode_steps(other)
+            wanted = client.send({**fields, "stream": stream})
+            end = time.monotonic() + 20
+            while decode_steps(other) < before + 20 and time.monotonic() < end:
+                time.sleep(0.01)
+            means[stream] = mean_ping(daemon, 0.7)
+            client.send({"op": "cancel", "target": wanted})
+            answers = 0
+            while answers < 2:
+                answers += "status" in decode(client.receive_body_or_none(20))
+
+    assert means[True] < 5 * means[False], means
