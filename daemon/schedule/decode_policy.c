@@ -73,29 +73,25 @@ static void unlink_waiting(struct ferry_decode_policy *policy, struct ferry_deco
     policy->waiting--;
 }
 
-void ferry_decode_policy_add(struct ferry_decode_policy *policy, struct ferry_decode_item *item) {
+/* At its place by arrival, behind those of the same time. Who comes back or was held back is among
+ * the oldest, so the place is looked for from there. */
+static void link_waiting(struct ferry_decode_policy *policy, struct ferry_decode_item *item) {
+    struct ferry_decode_item *before = NULL;
+    if (policy->newest != NULL && policy->newest->arrived_ns > item->arrived_ns)
+        for (before = policy->oldest; before->arrived_ns <= item->arrived_ns;)
+            before = before->newer;
     item->cached = 0;
     item->slot = FERRY_DECODE_NO_SLOT;
-    item->last_step = 0;
-    item->newer = NULL;
-    item->older = policy->newest;
-    *(policy->newest ? &policy->newest->newer : &policy->oldest) = item;
-    policy->newest = item;
+    item->newer = before;
+    item->older = before ? before->older : policy->newest;
+    *(item->older ? &item->older->newer : &policy->oldest) = item;
+    *(before ? &before->older : &policy->newest) = item;
     policy->waiting++;
 }
 
-/* Back to its place by arrival. */
-static void wait_again(struct ferry_decode_policy *policy, struct ferry_decode_item *item) {
-    struct ferry_decode_item *after = policy->newest;
-    while (after != NULL && after->arrived_ns > item->arrived_ns)
-        after = after->older;
-    item->cached = 0;
-    item->slot = FERRY_DECODE_NO_SLOT;
-    item->older = after;
-    item->newer = after ? after->newer : policy->oldest;
-    *(after ? &after->newer : &policy->oldest) = item;
-    *(item->newer ? &item->newer->older : &policy->newest) = item;
-    policy->waiting++;
+void ferry_decode_policy_add(struct ferry_decode_policy *policy, struct ferry_decode_item *item) {
+    item->last_step = 0;
+    link_waiting(policy, item);
 }
 
 uint32_t ferry_decode_policy_remove(struct ferry_decode_policy *policy,
@@ -143,7 +139,7 @@ static struct ferry_decode_item *find_victim(const struct ferry_decode_policy *p
 static void preempt(struct ferry_decode_policy *policy, struct ferry_decode_item *item,
                     struct ferry_decode_plan *plan) {
     plan->released[plan->released_count++] = ferry_decode_policy_remove(policy, item);
-    wait_again(policy, item);
+    link_waiting(policy, item);
     policy->preempted++;
 }
 
@@ -226,8 +222,9 @@ static bool goes_before(const struct order *order, const struct ferry_decode_ite
 }
 
 static bool is_candidate(const struct order *order, const struct ferry_decode_item *item) {
-    return !is_decoding(item) && item->cached < item->length &&
-           share_of(order->plan, item) == NULL && may_run(order->policy, item);
+    if (item->slot == FERRY_DECODE_NO_SLOT)
+        return may_run(order->policy, item);
+    return !is_decoding(item) && item->cached < item->length && share_of(order->plan, item) == NULL;
 }
 
 static struct ferry_decode_item *first_of(const struct order *order) {
@@ -238,6 +235,8 @@ static struct ferry_decode_item *first_of(const struct order *order) {
             (first == NULL || goes_before(order, item, first)))
             first = item;
     }
+    if (order->policy->running == order->policy->limits.max_sequences)
+        return first; /* however many wait */
     for (struct ferry_decode_item *item = order->policy->oldest; item != NULL; item = item->newer)
         if ((first == NULL || goes_before(order, item, first)) && is_candidate(order, item))
             first = item;

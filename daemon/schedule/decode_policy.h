@@ -77,7 +77,7 @@ ferry_decode_plan_init(const struct ferry_decode_policy_limits *limits,
                        struct ferry_decode_plan *plan);
 void ferry_decode_plan_free(struct ferry_decode_plan *plan);
 
-/* The item waits from now on; items are added in the order of their arrival. */
+/* The item waits from now on, at its place by arrival. */
 void ferry_decode_policy_add(struct ferry_decode_policy *policy, struct ferry_decode_item *item);
 /* Takes an item out. Returns the slot that has to be released, or FERRY_DECODE_NO_SLOT. */
 uint32_t ferry_decode_policy_remove(struct ferry_decode_policy *policy,

@@ -11,6 +11,11 @@ static uint32_t count_open(const struct ferry_item *item) {
     return open;
 }
 
+static void give_up(struct ferry_item *item) {
+    for (uint32_t i = 0; i < item->sequence_count; i++)
+        item->sequences[i].is_over = true;
+}
+
 static enum ferry_status prepare_item(struct ferry_tokenizer_session *session,
                                       struct ferry_item *item, struct ferry_error *error) {
     struct ferry_request *request = item->request;
@@ -42,6 +47,7 @@ bool ferry_decode_prepare(struct ferry_tokenizer_session *session, struct ferry_
         enum ferry_status status = prepare_item(session, item, &error);
         if (status != FERRY_OK) {
             ferry_item_fail(item, status, error.text);
+            give_up(item);
             continue;
         }
         open += count_open(item);

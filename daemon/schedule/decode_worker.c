@@ -21,6 +21,7 @@ struct ferry_decode_worker {
     struct ferry_decode_counters counters;
     struct ferry_request_chain done; /* finished since they were last handed over */
     struct ferry_sequence *leaving;  /* found by a sweep */
+    uint64_t held_back;              /* sequences that the policy does not have yet */
     int64_t now;
     _Atomic int64_t busy_since_ns;
     sem_t ended;
@@ -54,21 +55,55 @@ static void finish_sequences(struct ferry_decode_worker *worker, struct ferry_re
     ferry_request_chain_append(&worker->done, request);
 }
 
+static struct ferry_sequence *next_held_back(struct ferry_request *request) {
+    for (; request->next_item < request->wire.item_count; request->next_item++) {
+        struct ferry_item *item = &request->items[request->next_item];
+        while (request->next_sequence < item->sequence_count) {
+            struct ferry_sequence *sequence = &item->sequences[request->next_sequence++];
+            if (!sequence->is_over)
+                return sequence;
+        }
+        request->next_sequence = 0;
+    }
+    return NULL;
+}
+
+/* Lets up to `count` more sequences of the request into the policy. Returns how many were given up
+ * on the way, with their item or the whole request. */
+static uint32_t let_more_in(struct ferry_decode_worker *worker, struct ferry_request *request,
+                            uint32_t count) {
+    uint32_t given_up = 0;
+    struct ferry_sequence *sequence;
+    while (count > 0 && (sequence = next_held_back(request)) != NULL) {
+        worker->held_back--;
+        if (ferry_request_failure(request) != FERRY_OK || sequence->item->status != FERRY_OK) {
+            sequence->is_over = true;
+            given_up++;
+            continue;
+        }
+        ferry_decode_policy_add(worker->policy, &sequence->decode);
+        count--;
+    }
+    return given_up;
+}
+
 static void leave(struct ferry_decode_worker *worker, struct ferry_sequence *sequence) {
+    struct ferry_request *request = sequence->item->request;
     uint32_t slot = ferry_decode_policy_remove(worker->policy, &sequence->decode);
     if (slot != FERRY_DECODE_NO_SLOT)
         worker->run.engine->decoder_release(worker->run.decoder, slot);
     sequence->is_over = true;
-    finish_sequences(worker, sequence->item->request, 1);
+    finish_sequences(worker, request, 1 + let_more_in(worker, request, 1));
 }
 
+/* A request may have hundreds of thousands of sequences, and each step looks at all that the policy
+ * has: so it never has more of one request than could run side by side. */
 static void add_request(struct ferry_decode_worker *worker, struct ferry_request *request) {
-    for (uint32_t i = 0; i < request->wire.item_count; i++) {
-        struct ferry_item *item = &request->items[i];
-        for (uint32_t s = 0; item->status == FERRY_OK && s < item->sequence_count; s++)
-            if (!item->sequences[s].is_over)
-                ferry_decode_policy_add(worker->policy, &item->sequences[s].decode);
-    }
+    worker->held_back += atomic_load(&request->unfinished);
+    uint32_t slots = worker->model->decoder_info->max_sequences;
+    uint32_t given_up = let_more_in(worker, request, slots);
+    if (given_up > 0)
+        finish_sequences(worker, request, given_up);
 }
 
 static void let_in(struct ferry_decode_worker *worker, const struct ferry_decode_news *news) {
@@ -145,6 +180,7 @@ static enum ferry_status take(struct ferry_decode_worker *worker, struct ferry_s
         pthread_mutex_lock(&worker->queue->stream_lock);
     enum ferry_status status = ferry_sequence_take(sequence, entry, whole, over, error);
     if (streams) {
+        ferry_sequence_progress(sequence, false);
         pthread_mutex_unlock(&worker->queue->stream_lock);
         ferry_done_list_progress(worker->queue->done, request);
     }
@@ -214,6 +250,13 @@ static bool is_idle(const struct ferry_decode_worker *worker) {
     return counts.waiting + counts.running == 0;
 }
 
+static struct ferry_decode_counts count_now(const struct ferry_decode_worker *worker) {
+    struct ferry_decode_counts counts = ferry_decode_policy_count(worker->policy);
+    uint64_t waiting = counts.waiting + worker->held_back;
+    counts.waiting = waiting < UINT32_MAX ? (uint32_t)waiting : UINT32_MAX;
+    return counts;
+}
+
 static void *work(void *argument) {
     struct ferry_decode_worker *worker = argument;
     struct ferry_decode_news news;
@@ -223,7 +266,7 @@ static void *work(void *argument) {
         sweep(worker, news.closed);
         if (ferry_decode_policy_plan(worker->policy, worker->now, &worker->plan))
             step(worker);
-        worker->counters.now = ferry_decode_policy_count(worker->policy);
+        worker->counters.now = count_now(worker);
         ferry_decode_queue_tell(worker->queue, &worker->counters);
         hand_over(worker);
     }

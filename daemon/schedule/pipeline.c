@@ -57,6 +57,8 @@ enum {
 /* A step's share for prompts: what streams stand still for while a long prompt is computed. Without
  * a cache: the positions of a step. */
 enum { CPU_STEP_TOKENS = 64, GPU_STEP_TOKENS = 2048, UNCACHED_STEP_TOKENS = 2048 };
+/* Memory that the io thread prepares itself, for each byte of text that it tokenizes itself. */
+enum { INLINE_MEMORY_FACTOR = 64 };
 
 static bool is_on_gpu(const struct ferry_loaded_model *model) {
     return strncmp(model->info->device, "cuda", 4) == 0;
@@ -317,14 +319,19 @@ static uint64_t text_bytes(const struct ferry_wire_request *wire) {
     return bytes;
 }
 
-/* Short work for the io thread. Windows may repeat a short text thousands of times. */
-static bool is_short(const struct ferry_pipeline *pipeline, const struct ferry_wire_request *wire) {
-    return !wire->windows && text_bytes(wire) <= pipeline->options.inline_text_bytes;
+/* Short work for the io thread. Windows may repeat a short text thousands of times, and choices,
+ * new tokens and their alternatives make of a short prompt what takes much longer than tokenizing.
+ */
+static bool is_short(const struct ferry_pipeline *pipeline, const struct ferry_request *request) {
+    uint32_t most = pipeline->options.inline_text_bytes;
+    if (request->wire.windows || text_bytes(&request->wire) > most)
+        return false;
+    return request->decode == NULL || request->load.bytes <= (uint64_t)most * INLINE_MEMORY_FACTOR;
 }
 
 enum ferry_submitted ferry_pipeline_submit(struct ferry_pipeline *pipeline,
                                            struct ferry_request *request) {
-    if (!is_short(pipeline, &request->wire))
+    if (!is_short(pipeline, request))
         return ferry_bounded_queue_push(pipeline->texts, request) ? FERRY_SUBMIT_QUEUED
                                                                   : FERRY_SUBMIT_FULL;
     if (ferry_text_stage_run(&pipeline->stage, request))

@@ -71,11 +71,13 @@ struct ferry_request {
     _Atomic int64_t queue_ns, compute_ns; /* longest wait for a batch, longest batch; of what is
                                            * decoded: until the first step, from there to the end */
     _Atomic int64_t begun_ns;             /* its first step; 0: none yet */
+    uint32_t next_item, next_sequence; /* the decode worker's: the first that it still holds back */
 
     /* A stream: see done_list.h. */
     atomic_bool has_progress;
     struct ferry_request *progress_next;
-    uint32_t parts_sent; /* the io thread's */
+    struct ferry_sequence *progressed, *progressed_last; /* its own; under the stream lock */
+    uint32_t parts_sent;                                 /* the io thread's */
 
     struct ferry_buffer reply; /* the encoded answer, once it is done */
     enum ferry_status status;  /* of the reply */

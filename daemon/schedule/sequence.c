@@ -371,3 +371,29 @@ enum ferry_status ferry_sequence_take(struct ferry_sequence *sequence,
     *ret_over = over;
     return status;
 }
+
+/* ---- streaming ---- */
+
+void ferry_sequence_progress(struct ferry_sequence *sequence, bool again) {
+    struct ferry_request *request = sequence->item->request;
+    struct ferry_sequence *first = request->progressed;
+    if (sequence->has_progress)
+        return;
+    sequence->has_progress = true;
+    sequence->progress_next = again ? first : NULL;
+    if (again || first == NULL)
+        request->progressed = sequence;
+    else
+        request->progressed_last->progress_next = sequence;
+    if (!again || first == NULL)
+        request->progressed_last = sequence;
+}
+
+struct ferry_sequence *ferry_sequence_take_progressed(struct ferry_request *request) {
+    struct ferry_sequence *sequence = request->progressed;
+    if (sequence == NULL)
+        return NULL;
+    request->progressed = sequence->progress_next;
+    sequence->has_progress = false;
+    return sequence;
+}

@@ -37,6 +37,8 @@ struct ferry_sequence {
     struct ferry_sequence *next_over; /* in the list of those that a sweep takes out */
     bool has_ended;                   /* finish is known. Under the stream lock, as what follows */
     struct ferry_choice_text text;    /* counts tokens also where there is no text */
+    bool has_progress;                /* it is in its request's list `progressed` */
+    struct ferry_sequence *progress_next;
     uint32_t sent_tokens;
     size_t sent_bytes;
     bool sent_last;
@@ -64,6 +66,11 @@ FERRY_MUST_CHECK enum ferry_status ferry_sequence_take(struct ferry_sequence *se
                                                        const struct ferry_decode_entry *entry,
                                                        bool whole, bool *ret_over,
                                                        struct ferry_error *error);
+/* Under the stream lock: the sequence may have something for its stream. Behind the others of its
+ * request; `again`, because its part was not sent, before them. */
+void ferry_sequence_progress(struct ferry_sequence *sequence, bool again);
+/* Under the stream lock: takes the first of them out; NULL when there is none. */
+struct ferry_sequence *ferry_sequence_take_progressed(struct ferry_request *request);
 void ferry_sequence_free(struct ferry_sequence *sequence);
 
 #endif

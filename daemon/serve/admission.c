@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "daemon/schedule/sequence.h"
 #include "daemon/tasks/embed_rows.h"
 
 enum {
@@ -16,6 +17,8 @@ enum {
     BYTES_PER_TOLD_TOKEN = 64,
     BYTES_PER_TEXT_TOKEN = 40, /* detokenize: the id, and twice a long word */
     BYTES_PER_DECODED_TOKEN = 48,
+    /* With the smallest buffer of its text. */
+    BYTES_PER_SEQUENCE = sizeof(struct ferry_sequence) + sizeof(struct ferry_wire_choice) + 256,
     ADDED_TOKENS = 3 /* special tokens around a pair */
 };
 /* Weight of the newest measurement: half of what is remembered is younger than a second. */
@@ -48,16 +51,34 @@ static uint64_t decoded_bytes_a_token(const struct ferry_wire_request *wire) {
     return BYTES_PER_DECODED_TOKEN + wire->top * 2 * (uint64_t)(sizeof(int32_t) + sizeof(float));
 }
 
-static uint64_t decoded_tokens(const struct ferry_wire_request *wire,
-                               const struct ferry_wire_item *item, uint32_t max_length) {
+static uint64_t prompt_bound(const struct ferry_wire_request *wire,
+                             const struct ferry_wire_item *item, uint32_t max_length) {
     uint64_t most = wire->windows ? UINT32_MAX : max_length;
     uint64_t prompt =
         item->text.data != NULL ? (uint64_t)item->text.size + ADDED_TOKENS : item->id_count;
-    prompt = prompt < most ? prompt : most;
+    return prompt < most ? prompt : most;
+}
+
+static uint64_t decoded_tokens(const struct ferry_wire_request *wire,
+                               const struct ferry_wire_item *item, uint32_t max_length) {
+    uint64_t prompt = prompt_bound(wire, item, max_length);
     if (wire->operation != FERRY_OPERATION_GENERATE)
         return prompt + 1;
     uint64_t total = prompt + wire->generation.max_new_tokens;
     return (total < max_length ? total : max_length) * wire->generation.choices;
+}
+
+/* Small windows of a long text are nearly as many as it has tokens. */
+static uint64_t decoded_sequences(const struct ferry_wire_request *wire,
+                                  const struct ferry_wire_item *item, uint32_t max_length) {
+    struct ferry_score_windows windows;
+    uint32_t prompt = (uint32_t)prompt_bound(wire, item, max_length);
+    if (wire->operation == FERRY_OPERATION_GENERATE)
+        return wire->generation.choices;
+    if (wire->operation == FERRY_OPERATION_SCORE &&
+        ferry_score_windows_cut(wire, prompt, max_length, &windows, NULL) == FERRY_OK)
+        return windows.count;
+    return 1;
 }
 
 static bool is_decoded(const struct ferry_wire_request *wire) {
@@ -74,7 +95,8 @@ static uint64_t item_bytes(const struct ferry_wire_request *wire,
     if (wire->operation == FERRY_OPERATION_DETOKENIZE)
         return ids + (uint64_t)item->id_count * BYTES_PER_TEXT_TOKEN;
     if (is_decoded(wire))
-        return ids + decoded_tokens(wire, item, max_length) * decoded_bytes_a_token(wire);
+        return ids + decoded_tokens(wire, item, max_length) * decoded_bytes_a_token(wire) +
+               decoded_sequences(wire, item, max_length) * BYTES_PER_SEQUENCE;
     return ids + token_bound(item, max_length) * BYTES_PER_TOKEN;
 }
 

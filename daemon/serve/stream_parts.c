@@ -3,7 +3,10 @@
 #include "daemon/schedule/decode_reply.h"
 #include "daemon/serve/server.h"
 
-enum { PART_BYTES = 64 << 20 }; /* one part is bounded by its request's memory; this is a guard */
+enum {
+    PART_BYTES = 64 << 20, /* one part is bounded by its request's memory; this is a guard */
+    PARTS_A_TURN = 1024    /* of one request; the rest comes with its next progress */
+};
 
 static bool is_streamed(const struct ferry_request *request) {
     return request->decode != NULL && request->wire.generation.stream && request->items != NULL;
@@ -43,14 +46,30 @@ static enum ferry_send_result stream_sequence(struct ferry_server *server,
     return result;
 }
 
+static struct ferry_sequence *take_progressed(struct ferry_request *request) {
+    pthread_mutex_lock(&request->decode->stream_lock);
+    struct ferry_sequence *sequence = ferry_sequence_take_progressed(request);
+    pthread_mutex_unlock(&request->decode->stream_lock);
+    return sequence;
+}
+
+static void try_again(struct ferry_request *request, struct ferry_sequence *sequence) {
+    pthread_mutex_lock(&request->decode->stream_lock);
+    ferry_sequence_progress(sequence, true);
+    pthread_mutex_unlock(&request->decode->stream_lock);
+}
+
 void ferry_server_stream(struct ferry_server *server, struct ferry_request *request) {
     enum ferry_send_result result = FERRY_SEND_DONE;
+    struct ferry_sequence *sequence;
     if (!is_streamed(request) || ferry_request_failure(request) != FERRY_OK)
         return;
-    for (uint32_t i = 0; result == FERRY_SEND_DONE && i < request->wire.item_count; i++) {
-        struct ferry_item *item = &request->items[i];
-        for (uint32_t s = 0; result == FERRY_SEND_DONE && s < item->sequence_count; s++)
-            result = stream_sequence(server, request, &item->sequences[s]);
+    for (int i = 0; result == FERRY_SEND_DONE && i < PARTS_A_TURN &&
+                    (sequence = take_progressed(request)) != NULL;
+         i++) {
+        result = stream_sequence(server, request, sequence);
+        if (result == FERRY_SEND_BLOCKED)
+            try_again(request, sequence);
     }
     if (result == FERRY_SEND_GONE)
         ferry_pipeline_cancel(server->pipeline, request);

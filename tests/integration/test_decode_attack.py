@@ -5,8 +5,9 @@ import time
 import pytest
 
 from daemon_process import Daemon
-from model_folders import make_fake_decoder
-from raw_protocol import ids_of
+from fake_rows import fake_greedy
+from model_folders import DECODE_VOCABULARY, make_fake_decoder
+from raw_protocol import decode, ids_of
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +83,105 @@ def test_no_stop_string_begins_before_min_new_tokens(client, least):
             choice = client.ok({**fields, "min_new_tokens": least, "stop": stop})["choices"][0][0]
             assert ids_of(choice["ids"]) == ids[:expected], (first, stop)
             assert choice["finish_reason"] == ("length" if expected == 60 else "stop")
+
+
+def decode_steps(client):
+    return client.ok({"op": "status"})["server"]["models"][0]["decode_steps"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"op": "generate", "ids": [[1]] * 2048, "n": 64, "max_new_tokens": 1},
+        {"op": "score", "ids": [[1] * 65536], "windows": True, "max_tokens": 2},
+    ],
+)
+def test_steps_stay_quick_however_many_sequences_wait(scratch, start_daemon, fields):
+    """A few kilobytes ask for a hundred thousand sequences: planning a step looks at a few."""
+    script = "step_us=1000"
+    daemon = start_daemon([make_fake_decoder(scratch / "crowded", script=script)])
+    with daemon.client() as client:
+        wanted = client.send({**fields, "deadline_ms": 20000})
+        with daemon.client() as other:
+            end = time.monotonic() + 20
+            while decode_steps(other) == 0 and time.monotonic() < end:
+                time.sleep(0.01)
+            before = decode_steps(other)
+            time.sleep(0.5)
+            assert decode_steps(other) - before > 50
+        client.send({"op": "cancel", "target": wanted})
+        answers = sorted(client.receive()["status"] for _ in range(2))
+        assert answers == ["CANCELLED", "OK"]
+        model = client.ok({"op": "status"})["server"]["models"][0]
+        assert model["decode_running"] + model["decode_waiting"] == 0
+
+
+def test_more_sequences_than_slots_all_end(scratch, start_daemon):
+    script = "max_sequences=3 poison=200 step_us=200"
+    daemon = start_daemon([make_fake_decoder(scratch / "few-slots", script=script)])
+    good = [[i, i + 1] for i in range(20)]
+    prompts = good[:10] + [[200]] + good[10:]
+    with daemon.client() as client:
+        reply = client.ok({"op": "generate", "ids": prompts, "n": 8, "max_new_tokens": 3})
+        assert [error["index"] for error in reply["errors"]] == [10]
+        for ids, item in zip(prompts, reply["choices"]):
+            if ids != [200]:
+                expected = fake_greedy(ids, DECODE_VOCABULARY, 3)
+                assert [ids_of(choice["ids"]) for choice in item] == [expected] * 8
+        assert client.ok({"op": "score", "ids": [[200, 1]]})["errors"]
+        begin = time.monotonic()
+        fields = {"op": "generate", "ids": good, "n": 64, "max_new_tokens": 100}
+        assert client.call({**fields, "deadline_ms": 100})["status"] == "DEADLINE"
+        assert time.monotonic() - begin < 5
+        model = client.ok({"op": "status"})["server"]["models"][0]
+        assert model["decode_running"] + model["decode_waiting"] == 0
+        assert model["decode_blocks_used"] == 0
+
+
+def test_a_short_prompt_that_asks_for_much_is_not_prepared_by_the_io_thread(client):
+    """4 KB of ids become 130,000 sequences: meanwhile others are answered."""
+    shares = []
+    for _ in range(3):
+        wanted = client.send({"op": "generate", "ids": [[1]] * 2048, "n": 64, "max_new_tokens": 1})
+        begin = time.monotonic()
+        waiting = {wanted}
+        client.ok_beside(waiting, {"op": "ping"})
+        passed = time.monotonic() - begin
+        assert waiting, "the ping is answered first"
+        reply = client.receive()
+        assert reply["id"] == wanted and reply["status"] == "OK"
+        shares.append(passed / (reply["times_us"]["tokenize"] / 1e6))
+    assert min(shares) < 0.5, shares
+
+
+def mean_ping(daemon, seconds):
+    with daemon.client() as client:
+        client.ok({"op": "ping"})
+        begin = time.monotonic()
+        count = 0
+        while time.monotonic() - begin < seconds:
+            client.ok({"op": "ping"})
+            count += 1
+        return (time.monotonic() - begin) / count
+
+
+def test_a_stream_of_many_choices_leaves_time_for_others(scratch, start_daemon):
+    """Only what a step has brought is looked at, not each of 200,000 sequences."""
+    script = "step_us=500"
+    daemon = start_daemon([make_fake_decoder(scratch / "many-streams", script=script)])
+    means = {}
+    for stream in (False, True):
+        with daemon.client() as client, daemon.client() as other:
+            fields = {"op": "generate", "ids": [[1]] * 4096, "n": 64, "max_new_tokens": 4}
+            before = decode_steps(other)
+            wanted = client.send({**fields, "stream": stream})
+            end = time.monotonic() + 20
+            while decode_steps(other) < before + 20 and time.monotonic() < end:
+                time.sleep(0.01)
+            means[stream] = mean_ping(daemon, 0.7)
+            client.send({"op": "cancel", "target": wanted})
+            answers = 0
+            while answers < 2:
+                answers += "status" in decode(client.receive_body_or_none(20))
+
+    assert means[True] < 5 * means[False], means

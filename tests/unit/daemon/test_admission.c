@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/schedule/sequence.h"
 #include "daemon/serve/admission.h"
 #include "tests/unit/daemon/small_model.h"
 
@@ -106,4 +107,28 @@ Test(admission, what_a_short_body_grows_to_is_counted) {
     struct ferry_wire_item ids = {.ids = &id, .id_count = 50000}; /* before it is cut */
     cr_assert_geq(bytes_of(FERRY_OPERATION_EMBED, ids, 0), 50000 * sizeof(int32_t));
     cr_assert_geq(bytes_of(FERRY_OPERATION_DETOKENIZE, ids, 0), 50000 * sizeof(int32_t));
+}
+
+/* 64 choices of one token, windows of two tokens: it is the sequences that take the memory. */
+Test(admission, sequences_are_counted) {
+    struct ferry_loaded_model *model = small_model_open("");
+    static const int32_t ids[1000];
+    struct ferry_wire_item item = {.ids = ids, .id_count = 1};
+    struct ferry_wire_request wire;
+    ferry_wire_request_init(&wire, FERRY_OPERATION_GENERATE);
+    wire.items = &item;
+    wire.item_count = 1;
+    wire.generation.max_new_tokens = 1;
+    wire.generation.choices = 64;
+    cr_assert_geq(ferry_admission_load(&wire, model, 0, 4 << 20).bytes,
+                  64 * sizeof(struct ferry_sequence));
+    ferry_wire_request_init(&wire, FERRY_OPERATION_SCORE);
+    item.id_count = 1000;
+    wire.items = &item;
+    wire.item_count = 1;
+    wire.windows = true;
+    wire.max_tokens = 2;
+    cr_assert_geq(ferry_admission_load(&wire, model, 0, 4 << 20).bytes,
+                  999 * sizeof(struct ferry_sequence));
+    small_model_close(model);
 }

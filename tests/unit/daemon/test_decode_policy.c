@@ -132,6 +132,20 @@ Test(decode_policy, short_prompts_do_not_starve_a_long_one) {
     end();
 }
 
+/* A long text is tokenized elsewhere, and is added after what arrived later: it is the oldest all
+ * the same, which nobody may bypass for ever. */
+Test(decode_policy, who_is_added_late_keeps_its_place_by_arrival) {
+    start(usual());
+    struct ferry_decode_item *latest = add_of(4, 30, FERRY_BATCH_INTERACTIVE);
+    struct ferry_decode_item *first = add_of(4, 10, FERRY_BATCH_INTERACTIVE);
+    struct ferry_decode_item *second = add_of(4, 20, FERRY_BATCH_INTERACTIVE);
+    cr_assert_null(first->older);
+    cr_assert_eq(first->newer, second);
+    cr_assert_eq(second->newer, latest);
+    cr_assert_null(latest->newer);
+    end();
+}
+
 Test(decode_policy, bulk_waits_but_not_for_ever) {
     start(usual());
     struct ferry_decode_item *bulk = add_of(32, 0, FERRY_BATCH_BULK);
