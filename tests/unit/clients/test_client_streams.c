@@ -157,7 +157,7 @@ static void several_threads_take_from_one_queue(const struct small_daemon *daemo
         parts += taken[at].parts;
         ends += taken[at].ends;
     }
-    CHECK(parts == STREAMS * PARTS && ends == STREAMS);
+    CHECK(parts == (size_t)STREAMS * PARTS && ends == STREAMS);
     ferry_queue_free(queue);
     ferry_client_free(client);
 }
