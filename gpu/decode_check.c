@@ -47,9 +47,20 @@ static enum ferry_status check_slot(const struct ferry_decode_slots *slots,
     return FERRY_OK;
 }
 
-/* One comparison a value in the common case: a negative id is a large unsigned one. `none`: a
- * negative value that is allowed, or 0. */
+/* One comparison a value: a negative id is a large unsigned one. A loop without a way out of it can
+ * be vectorised; a sequence is looked through in every step of its. */
+static bool all_below(const int32_t *ids, uint32_t count, uint32_t limit) {
+    uint32_t largest = 0;
+    for (uint32_t at = 0; at < count; at++)
+        largest = (uint32_t)ids[at] > largest ? (uint32_t)ids[at] : largest;
+    return count == 0 || largest < limit;
+}
+
+/* The first value outside of 0 to limit, or count. `none`: a negative value that is allowed, or 0.
+ */
 static uint32_t first_outside(const int32_t *ids, uint32_t count, int32_t limit, int32_t none) {
+    if (all_below(ids, count, (uint32_t)limit))
+        return count;
     for (uint32_t at = 0; at < count; at++)
         if ((uint32_t)ids[at] >= (uint32_t)limit && (none == 0 || ids[at] != none))
             return at;

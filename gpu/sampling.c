@@ -118,17 +118,33 @@ struct boundary {
     uint32_t first; /* ... and those with an equal score from this one on */
 };
 
+enum { BIN_GROUP = 32 };
+
+static inline bool group_has(const int32_t *bins, int32_t bin) {
+    int32_t found = 0;
+    for (uint32_t at = 0; at < BIN_GROUP; at++)
+        found |= bins[at] == bin;
+    return found != 0;
+}
+
+/* Most groups have no candidate of the bin: they are passed over as a whole. What lies behind the
+ * last candidate, up to a whole block, may be looked at but is not taken. */
+FERRY_BEST_OF_VARIANTS
 static uint32_t collect_bin(const struct candidates *candidates, int32_t bin) {
     const float *restrict scores = candidates->scratch->scores;
     const int32_t *restrict bins = candidates->scratch->keys;
     uint64_t *restrict pairs = candidates->scratch->pairs;
     const uint32_t count = candidates->count;
     uint32_t collected = 0;
-    for (uint32_t at = 0; at < count; at++) {
-        if (bins[at] != bin)
+    for (uint32_t first = 0; first < count; first += BIN_GROUP) {
+        if (!group_has(bins + first, bin))
             continue;
-        uint32_t key = (uint32_t)ferry_row_key(scores[at]) ^ UINT32_C(0x80000000);
-        pairs[collected++] = (uint64_t)key << 32 | at;
+        const uint32_t end = count - first < BIN_GROUP ? count : first + BIN_GROUP;
+        for (uint32_t at = first; at < end; at++) {
+            uint32_t key = (uint32_t)ferry_row_key(scores[at]) ^ UINT32_C(0x80000000);
+            pairs[collected] = (uint64_t)key << 32 | at;
+            collected += bins[at] == bin;
+        }
     }
     return collected;
 }

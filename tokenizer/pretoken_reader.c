@@ -8,7 +8,10 @@
 #include "tokenizer/pretoken_scan.h"
 #include "tokenizer/text_reader.h"
 
-enum { BATCH = 64 /* pre-tokens that are prepared before the first is looked up */ };
+enum {
+    BATCH = 64, /* pre-tokens that are prepared before the first is looked up */
+    BLOCK = 64, /* as many more may be */
+};
 
 /* A part of the text in which no added token stands. */
 struct stretch {
@@ -51,38 +54,67 @@ static void count_offsets(struct text_reader *reader, size_t first) {
     }
 }
 
-/* Appends the tokens of a pre-token; `bytes` are its own, in the text or with a space before. */
-static bool append_pretoken(struct text_reader *reader, const struct ferry_chunk *chunk,
-                            const char *text) {
+/* Appends the tokens of a pre-token of `text` that are not in the cache, and puts them there. */
+static bool append_merged(struct text_reader *reader, const struct ferry_chunk *chunk,
+                          const char *text) {
     struct ferry_tokenizer_session *session = reader->session;
+    struct ferry_token_run *run = reader->run;
+    size_t before = run->count;
+    if (!ferry_bpe_encode(&reader->tokenizer->bpe, &session->bpe, text + chunk->begin, chunk->size,
+                          run))
+        return false;
+    ferry_cache_put(&session->cache, &chunk->key, text + chunk->begin, chunk->size,
+                    run->ids + before, run->count - before);
+    return true;
+}
+
+/* Appends the tokens of a pre-token of `text`. */
+static inline bool append_pretoken(struct text_reader *reader, const struct ferry_chunk *chunk,
+                                   const char *text) {
+    struct ferry_token_run *run = reader->run;
+    if (run->capacity - run->count < FERRY_CACHE_LONG_IDS + 1 &&
+        !ferry_token_run_reserve(run, FERRY_CACHE_LONG_IDS + 1))
+        return false;
+    return ferry_chunk_append(&reader->session->cache, text, chunk, run) ||
+           append_merged(reader, chunk, text);
+}
+
+/* The same with offsets, counted from the pre-token's begin. */
+static bool append_with_offsets(struct text_reader *reader, const struct ferry_chunk *chunk,
+                                const char *text) {
     const struct ferry_bpe *bpe = &reader->tokenizer->bpe;
     struct ferry_token_run *run = reader->run;
     size_t before = run->count;
     if (!ferry_token_run_reserve(run, FERRY_CACHE_LONG_IDS + 1))
         return false;
     /* An unknown byte's token does not tell how many bytes it stands for. */
-    bool is_usable = !(bpe->has_unknown && run->wants_offsets);
-    if (is_usable && ferry_chunk_append(&session->cache, text, chunk, run)) {
-        if (run->wants_offsets)
-            count_offsets(reader, before);
-        return true;
-    }
-    if (!ferry_bpe_encode(bpe, &session->bpe, text + chunk->begin, chunk->size, run))
-        return false;
-    if (is_usable)
-        ferry_cache_put(&session->cache, &chunk->key, text + chunk->begin, chunk->size,
-                        run->ids + before, run->count - before);
+    if (bpe->has_unknown)
+        return ferry_bpe_encode(bpe, &reader->session->bpe, text + chunk->begin, chunk->size, run);
+    if (!ferry_chunk_append(&reader->session->cache, text, chunk, run))
+        return append_merged(reader, chunk, text);
+    count_offsets(reader, before);
     return true;
+}
+
+static enum ferry_status consume_with_offsets(struct text_reader *reader,
+                                              const struct ferry_chunk *chunks, size_t count) {
+    for (size_t at = 0; at < count && !ferry_reader_is_done(reader); at++) {
+        size_t before = reader->run->count;
+        if (!append_with_offsets(reader, &chunks[at], reader->text))
+            return ferry_reader_fail_memory(reader);
+        place_offsets(reader, before, chunks[at].begin, false);
+        reader->furthest = chunks[at].begin + chunks[at].size;
+    }
+    return FERRY_OK;
 }
 
 static enum ferry_status consume(struct text_reader *reader, const struct ferry_chunk *chunks,
                                  size_t count) {
+    if (reader->run->wants_offsets)
+        return consume_with_offsets(reader, chunks, count);
     for (size_t at = 0; at < count && !ferry_reader_is_done(reader); at++) {
-        size_t before = reader->run->count;
         if (!append_pretoken(reader, &chunks[at], reader->text))
             return ferry_reader_fail_memory(reader);
-        if (reader->run->wants_offsets)
-            place_offsets(reader, before, chunks[at].begin, false);
         reader->furthest = chunks[at].begin + chunks[at].size;
     }
     return FERRY_OK;
@@ -97,24 +129,41 @@ static bool is_settled(const struct stretch *stretch, const struct ferry_pretoke
     return met + FERRY_PRETOKEN_LOOKAHEAD <= stretch->end;
 }
 
+/* One pre-token, whatever it is; false when it is not settled or not UTF-8. */
+static bool scan_one(struct text_reader *reader, struct stretch *stretch, size_t *at,
+                     struct ferry_chunk *chunk) {
+    struct ferry_pretoken_scan scan = {reader->text, stretch->end, reader->size, SIZE_MAX};
+    size_t end = ferry_pretoken_end(&scan, *at);
+    if (!is_settled(stretch, &scan, end))
+        return false;
+    stretch->invalid = scan.invalid;
+    if (scan.invalid != SIZE_MAX)
+        return false;
+    ferry_chunk_prepare(&reader->session->cache, reader->text, reader->size, chunk, *at, end);
+    *at = end;
+    return true;
+}
+
 /* Prepares pre-tokens from *at on; returns how many, and moves *at behind them. */
 static size_t scan_batch(struct text_reader *reader, struct stretch *stretch, size_t *at,
                          struct ferry_chunk *chunks) {
-    struct ferry_pretoken_scan scan = {reader->text, stretch->end, reader->size, SIZE_MAX};
+    const struct ferry_word_cache *cache = &reader->session->cache;
+    const struct ferry_pretoken_scan scan = {reader->text, stretch->end, reader->size, SIZE_MAX};
     size_t count = 0, room = reader->limit - reader->run->count;
     /* Every pre-token is one token or more: preparing more than the limit takes is lost. */
     size_t wanted = room < BATCH ? room + 1 : BATCH;
     while (*at < stretch->end && count < wanted) {
-        size_t end = ferry_pretoken_end(&scan, *at);
-        if (!is_settled(stretch, &scan, end))
-            break;
-        if (scan.invalid != SIZE_MAX) {
-            stretch->invalid = scan.invalid;
+        size_t block = *at, begin = block;
+        uint64_t begins = ferry_pretoken_begins(&scan, block, stretch->is_end_known) & ~UINT64_C(1);
+        if (!begins && !scan_one(reader, stretch, at, &chunks[count++])) {
+            count--;
             break;
         }
-        ferry_chunk_prepare(&reader->session->cache, reader->text, reader->size, &chunks[count++],
-                            *at, end);
-        *at = end;
+        for (; begins; begins &= begins - 1) {
+            size_t end = block + (size_t)__builtin_ctzll(begins);
+            ferry_chunk_prepare(cache, reader->text, reader->size, &chunks[count++], begin, end);
+            *at = begin = end;
+        }
     }
     return count;
 }
@@ -149,9 +198,11 @@ static enum ferry_status read_spaced(struct text_reader *reader, struct stretch 
     memcpy(workspace->spaced + 1, reader->text + begin, size - 1);
     struct ferry_chunk chunk;
     ferry_chunk_prepare(&reader->session->cache, workspace->spaced, size, &chunk, 0, size);
-    if (!append_pretoken(reader, &chunk, workspace->spaced))
+    bool wants_offsets = reader->run->wants_offsets;
+    if (!(wants_offsets ? append_with_offsets(reader, &chunk, workspace->spaced)
+                        : append_pretoken(reader, &chunk, workspace->spaced)))
         return ferry_reader_fail_memory(reader);
-    if (reader->run->wants_offsets)
+    if (wants_offsets)
         place_offsets(reader, before, begin, true);
     reader->furthest = *at = end;
     stretch->has_space = false;
@@ -162,7 +213,7 @@ static enum ferry_status read_spaced(struct text_reader *reader, struct stretch 
 /* Reads what is settled of the stretch. *is_read: at least one pre-token was. */
 static enum ferry_status read_known(struct text_reader *reader, struct stretch *stretch, size_t *at,
                                     bool *is_read) {
-    struct ferry_chunk chunks[BATCH];
+    struct ferry_chunk chunks[BATCH + BLOCK];
     enum ferry_status status = FERRY_OK;
     *is_read = false;
     if (stretch->has_space) {

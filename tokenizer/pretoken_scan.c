@@ -169,3 +169,103 @@ size_t ferry_pretoken_end_after_space(struct ferry_pretoken_scan *scan, size_t a
     size_t last = at, behind = skip_class(scan, at, SPACE, &last);
     return behind == scan->end ? behind : last;
 }
+
+#if defined(__SSE2__) && !defined(FERRY_SCAN_PORTABLE)
+
+enum { BLOCK = 64, DECIDING = 3 /* bytes from a begin on that it depends on, a contraction's */ };
+
+/* Bit i of each stands for byte i of a block. */
+struct block_classes {
+    uint64_t letters, numbers, whites, spaces, apostrophes, beyond_ascii;
+};
+
+static inline uint64_t mask_of(__m128i bytes, unsigned part) {
+    return (uint64_t)(unsigned)_mm_movemask_epi8(bytes) << 16 * part;
+}
+
+static inline __m128i is_between(__m128i bytes, char first, char last) {
+    return _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8((char)(first - 1))),
+                         _mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(last + 1))));
+}
+
+static inline struct block_classes classify(const char *text) {
+    struct block_classes classes = {0};
+    for (unsigned part = 0; part < BLOCK / 16; part++) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text + 16 * part));
+        __m128i space = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '));
+        __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+        classes.letters |= mask_of(is_between(lower, 'a', 'z'), part);
+        classes.numbers |= mask_of(is_between(bytes, '0', '9'), part);
+        classes.spaces |= mask_of(space, part);
+        classes.whites |= mask_of(_mm_or_si128(space, is_between(bytes, '\t', '\r')), part);
+        classes.apostrophes |= mask_of(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\'')), part);
+        classes.beyond_ascii |= mask_of(bytes, part);
+    }
+    return classes;
+}
+
+/* The begins of runs, but where a space before belongs to them. White space begins at its first
+ * character, and at its last, which another pre-token may take or not. */
+static inline uint64_t begins_of_runs(const struct block_classes *classes) {
+    uint64_t others = ~(classes->letters | classes->numbers | classes->whites);
+    uint64_t runs = (classes->letters & ~(classes->letters << 1)) |
+                    (classes->numbers & ~(classes->numbers << 1)) | (others & ~(others << 1));
+    uint64_t whites = classes->whites & ~(classes->whites << 1 & classes->whites >> 1);
+    return (runs & ~(classes->spaces << 1)) | whites;
+}
+
+/* Behind "'s" a pre-token begins, and none within. */
+static uint64_t split_contractions(const struct ferry_pretoken_scan *scan, uint64_t begins,
+                                   uint64_t apostrophes) {
+    for (uint64_t left = begins & apostrophes; left; left &= left - 1) {
+        unsigned at = (unsigned)__builtin_ctzll(left);
+        size_t behind = end_of_contraction(scan, at);
+        if (behind > at && behind < BLOCK)
+            begins = (begins & ~(UINT64_C(3) << (at + 1))) | UINT64_C(1) << behind;
+    }
+    return begins;
+}
+
+uint64_t ferry_pretoken_begins(const struct ferry_pretoken_scan *scan, size_t at, bool is_end) {
+    const char *text = scan->text + at;
+    size_t known = scan->end - at < BLOCK ? scan->end - at : BLOCK;
+    char padded[BLOCK];
+    if ((unsigned char)text[0] >= 0x80 || (known > 1 && (unsigned char)text[1] >= 0x80))
+        return 1;
+    if (scan->readable - at < BLOCK) {
+        memset(padded, 0, sizeof padded);
+        memcpy(padded, text, known);
+        text = padded;
+    }
+    struct block_classes classes = classify(text);
+    is_end = is_end && known < BLOCK;
+    uint64_t trusted = ~UINT64_C(0);
+    if (known < BLOCK) { /* white space up to the end of the text is one pre-token */
+        uint64_t behind = ~UINT64_C(0) << known;
+        classes.letters &= ~behind;
+        classes.numbers &= ~behind;
+        classes.spaces &= ~behind;
+        classes.apostrophes &= ~behind;
+        classes.beyond_ascii &= ~behind;
+        classes.whites |= behind;
+    }
+    const struct ferry_pretoken_scan block = {text, known, known, SIZE_MAX};
+    uint64_t begins = begins_of_runs(&classes);
+    begins = split_contractions(&block, begins, classes.apostrophes) | 1;
+    size_t sure = classes.beyond_ascii ? (size_t)__builtin_ctzll(classes.beyond_ascii) : known;
+    if (is_end && !classes.beyond_ascii)
+        return (begins | UINT64_C(1) << known) & ((UINT64_C(2) << known) - 1);
+    trusted = sure > DECIDING ? (UINT64_C(1) << (sure - DECIDING)) - 1 : 0;
+    return (begins & trusted) | 1;
+}
+
+#else
+
+uint64_t ferry_pretoken_begins(const struct ferry_pretoken_scan *scan, size_t at, bool is_end) {
+    (void)scan;
+    (void)at;
+    (void)is_end;
+    return 1;
+}
+
+#endif

@@ -5,7 +5,9 @@
 #ifndef FERRY_PRETOKEN_SCAN_H
 #define FERRY_PRETOKEN_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* How many bytes behind a pre-token decide where it ends: a white-space character and another one.
  */
@@ -25,5 +27,10 @@ size_t ferry_pretoken_end(struct ferry_pretoken_scan *scan, size_t at);
 /* The same with a space before `at` that is not in the text, where another character stands. May
  * return `at`: then that space is a pre-token of its own. */
 size_t ferry_pretoken_end_after_space(struct ferry_pretoken_scan *scan, size_t at);
+
+/* Where pre-tokens begin in the 64 bytes from `at` on, where one begins: bit i stands for the byte
+ * at + i. Only what is ASCII and does not depend on what lies further; with is_end, scan->end counts
+ * as a begin as well. Bit 0 is always set; nothing else: ask ferry_pretoken_end. */
+uint64_t ferry_pretoken_begins(const struct ferry_pretoken_scan *scan, size_t at, bool is_end);
 
 #endif

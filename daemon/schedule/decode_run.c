@@ -55,7 +55,6 @@ static void run_some(struct ferry_decode_run *run, uint32_t first, uint32_t coun
     if (status == FERRY_OK) {
         check_entries(run, first, count);
     } else if (status == FERRY_DEVICE_LOST) {
-        mark(run, 0, first + count, status);
         run->errors[0] = error;
         run->device_lost = true;
     } else if (status == FERRY_OUT_OF_MEMORY && (count > 1 || (run->can_split && tokens > 1))) {
@@ -82,4 +81,6 @@ void ferry_decode_run(struct ferry_decode_run *run, const struct ferry_decode_pl
         ferry_sequence_fill_entry((const struct ferry_sequence *)plan->shares[i].item,
                                   plan->shares[i].until, &run->entries[i]);
     run_some(run, 0, plan->count);
+    if (run->device_lost) /* also what was not run any more */
+        mark(run, 0, plan->count, FERRY_DEVICE_LOST);
 }

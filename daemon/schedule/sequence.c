@@ -181,8 +181,6 @@ static enum ferry_status begin_text(struct ferry_sequence *sequence, struct ferr
     if (status == FERRY_OK && echo)
         status = ferry_choice_text_add(&sequence->text, sequence->ids, sequence->prompt_length,
                                        false, error);
-    if (status == FERRY_OK && echo)
-        ferry_choice_text_prompt_ends(&sequence->text);
     return status;
 }
 
@@ -329,7 +327,7 @@ static bool accept(struct ferry_sequence *sequence, int32_t id, enum ferry_statu
         return end_with(sequence, FERRY_WIRE_FINISH_STOP);
     sequence->decode.length++;
     *status = ferry_choice_text_add(&sequence->text, &id, 1,
-                                    sequence->decode.length >= sequence->least, error);
+                                    sequence->decode.length > sequence->least, error);
     if (*status != FERRY_OK)
         return true;
     if (sequence->text.stopped)

@@ -34,10 +34,11 @@ static enum ferry_send_result stream_sequence(struct ferry_server *server,
     struct ferry_buffer body;
     enum ferry_send_result result = FERRY_SEND_DONE;
     ferry_buffer_init(&body, PART_BYTES);
-    if (encode_part(request, sequence, &part, &body))
+    if (encode_part(request, sequence, &part, &body)) {
         result = ferry_server_endpoint_send_part(server->endpoint, request->message, &body);
-    if (result == FERRY_SEND_DONE && body.capacity > 0)
-        note_sent(server, request, sequence, &part);
+        if (result == FERRY_SEND_DONE)
+            note_sent(server, request, sequence, &part);
+    }
     ferry_buffer_free(&body);
     return result;
 }

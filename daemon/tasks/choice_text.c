@@ -106,15 +106,13 @@ enum ferry_status ferry_choice_text_add(struct ferry_choice_text *choice, const 
             return status;
         choice->ends[choice->token_count++] = (uint32_t)choice->text.size;
         size_t at = 0;
-        if (may_stop && find_stop(choice, &at))
+        if (!may_stop)
+            choice->searched = choice->text.size;
+        else if (find_stop(choice, &at))
             cut(choice, at);
         find_safe(choice);
     }
     return FERRY_OK;
-}
-
-void ferry_choice_text_prompt_ends(struct ferry_choice_text *choice) {
-    choice->searched = choice->text.size;
 }
 
 enum ferry_status ferry_choice_text_end(struct ferry_choice_text *choice,

@@ -28,13 +28,12 @@ FERRY_MUST_CHECK enum ferry_status
 ferry_choice_text_begin(struct ferry_choice_text *choice, const struct ferry_tokenizer *tokenizer,
                         const struct ferry_wire_request *request, uint32_t token_capacity,
                         size_t text_maximum, struct ferry_arena *arena, struct ferry_error *error);
-/* Adds tokens. Stop strings are looked for only in what comes after the echoed prompt, and only
- * with `may_stop`. Errors: INVALID_INPUT, TOO_LARGE (text_maximum), OUT_OF_MEMORY. */
+/* Adds tokens. No stop string begins in the text of tokens that are added without `may_stop`: those
+ * of an echoed prompt, and those that a choice must have. Errors: TOO_LARGE (text_maximum),
+ * OUT_OF_MEMORY. */
 FERRY_MUST_CHECK enum ferry_status ferry_choice_text_add(struct ferry_choice_text *choice,
                                                          const int32_t *ids, uint32_t count,
                                                          bool may_stop, struct ferry_error *error);
-/* The echoed prompt is complete: what follows is new. */
-void ferry_choice_text_prompt_ends(struct ferry_choice_text *choice);
 /* No more tokens: what is unfinished is finished, and everything is safe. */
 FERRY_MUST_CHECK enum ferry_status ferry_choice_text_end(struct ferry_choice_text *choice,
                                                          struct ferry_error *error);

@@ -16,19 +16,22 @@ struct member {
     pthread_t thread;
 };
 
+/* Work is announced by storing a ticket: the number of pieces above, the next piece below. Whoever
+ * takes a piece that is below the number owns it, and the caller waits for it; a helper that comes
+ * late finds nothing and delays nobody. */
 struct ferry_thread_team {
     uint32_t size;
     uint32_t started; /* helpers that run */
     struct member members[MOST_THREADS];
 
-    /* Written by the caller before `generation` announces it. */
+    /* Written while no piece is owned, read by owners of pieces alone. */
     ferry_team_work *work;
     void *context;
-    uint32_t pieces;
 
-    _Alignas(64) atomic_uint next;    /* piece to take */
-    _Alignas(64) atomic_uint running; /* helpers that have not yet finished */
-    _Alignas(64) atomic_uint generation;
+    _Alignas(64) atomic_uint_least64_t ticket;
+    _Alignas(64) atomic_uint done; /* pieces */
+    _Alignas(64) atomic_uint sleepers;
+    atomic_bool caller_sleeps;
     atomic_bool stopping;
 
     pthread_mutex_t mutex; /* for those that sleep */
@@ -42,77 +45,96 @@ static void pause_briefly(void) {
 #endif
 }
 
-static void take_pieces(struct ferry_thread_team *team, uint32_t member) {
-    for (uint32_t piece; (piece = atomic_fetch_add(&team->next, 1)) < team->pieces;)
-        team->work(team->context, piece, member);
+static bool has_pieces(uint64_t ticket) {
+    return (uint32_t)ticket < (uint32_t)(ticket >> 32);
 }
 
-static void wait_for_generation(struct ferry_thread_team *team, uint32_t seen) {
-    for (unsigned spin = 0; spin < SPINS; spin++) {
-        if (atomic_load_explicit(&team->generation, memory_order_acquire) != seen)
-            return;
-        pause_briefly();
-    }
-    pthread_mutex_lock(&team->mutex);
-    while (atomic_load(&team->generation) == seen)
-        pthread_cond_wait(&team->announced, &team->mutex);
-    pthread_mutex_unlock(&team->mutex);
+static bool is_finished(struct ferry_thread_team *team, uint32_t pieces) {
+    return atomic_load_explicit(&team->done, memory_order_acquire) == pieces;
 }
 
-static void report_finished(struct ferry_thread_team *team) {
-    if (atomic_fetch_sub(&team->running, 1) != 1)
+static void report_piece(struct ferry_thread_team *team, uint32_t pieces) {
+    if (atomic_fetch_add(&team->done, 1) + 1 != pieces || !atomic_load(&team->caller_sleeps))
         return;
     pthread_mutex_lock(&team->mutex);
     pthread_cond_signal(&team->finished);
     pthread_mutex_unlock(&team->mutex);
 }
 
-static void *help(void *argument) {
-    struct member *self = argument;
-    struct ferry_thread_team *team = self->team;
-    for (uint32_t seen = 0;; seen++) {
-        wait_for_generation(team, seen);
-        if (atomic_load(&team->stopping))
-            return NULL;
-        take_pieces(team, self->index);
-        report_finished(team);
+static void take_pieces(struct ferry_thread_team *team, uint32_t member) {
+    while (has_pieces(atomic_load_explicit(&team->ticket, memory_order_relaxed))) {
+        uint64_t ticket = atomic_fetch_add(&team->ticket, 1);
+        if (!has_pieces(ticket))
+            return;
+        team->work(team->context, (uint32_t)ticket, member);
+        report_piece(team, (uint32_t)(ticket >> 32));
     }
 }
 
-static void announce(struct ferry_thread_team *team) {
-    atomic_store(&team->running, team->started);
-    atomic_store(&team->next, 0);
-    pthread_mutex_lock(&team->mutex);
-    atomic_fetch_add(&team->generation, 1);
-    pthread_cond_broadcast(&team->announced);
-    pthread_mutex_unlock(&team->mutex);
+static bool is_needed(struct ferry_thread_team *team) {
+    return has_pieces(atomic_load(&team->ticket)) || atomic_load(&team->stopping);
 }
 
-static void wait_for_helpers(struct ferry_thread_team *team) {
+static void wait_for_pieces(struct ferry_thread_team *team) {
     for (unsigned spin = 0; spin < SPINS; spin++) {
-        if (atomic_load_explicit(&team->running, memory_order_acquire) == 0)
+        if (is_needed(team))
             return;
         pause_briefly();
     }
     pthread_mutex_lock(&team->mutex);
-    while (atomic_load(&team->running) != 0)
+    atomic_fetch_add(&team->sleepers, 1);
+    while (!is_needed(team))
+        pthread_cond_wait(&team->announced, &team->mutex);
+    atomic_fetch_sub(&team->sleepers, 1);
+    pthread_mutex_unlock(&team->mutex);
+}
+
+static void *help(void *argument) {
+    struct member *self = argument;
+    while (!atomic_load(&self->team->stopping)) {
+        take_pieces(self->team, self->index);
+        wait_for_pieces(self->team);
+    }
+    return NULL;
+}
+
+/* A helper that is about to sleep either sees what was stored before, or is seen here. */
+static void wake_sleepers(struct ferry_thread_team *team) {
+    if (atomic_load(&team->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&team->mutex);
+    pthread_cond_broadcast(&team->announced);
+    pthread_mutex_unlock(&team->mutex);
+}
+
+static void wait_for_pieces_of_others(struct ferry_thread_team *team, uint32_t pieces) {
+    for (unsigned spin = 0; spin < SPINS; spin++) {
+        if (is_finished(team, pieces))
+            return;
+        pause_briefly();
+    }
+    pthread_mutex_lock(&team->mutex);
+    atomic_store(&team->caller_sleeps, true);
+    while (atomic_load(&team->done) != pieces)
         pthread_cond_wait(&team->finished, &team->mutex);
+    atomic_store(&team->caller_sleeps, false);
     pthread_mutex_unlock(&team->mutex);
 }
 
 void ferry_thread_team_run(struct ferry_thread_team *team, ferry_team_work *work, void *context,
                            uint32_t pieces) {
-    if (team->started == 0 || pieces == 1) {
+    if (team->started == 0 || pieces <= 1) {
         for (uint32_t piece = 0; piece < pieces; piece++)
             work(context, piece, 0);
         return;
     }
     team->work = work;
     team->context = context;
-    team->pieces = pieces;
-    announce(team);
+    atomic_store(&team->done, 0);
+    atomic_store(&team->ticket, (uint64_t)pieces << 32);
+    wake_sleepers(team);
     take_pieces(team, 0);
-    wait_for_helpers(team);
+    wait_for_pieces_of_others(team, pieces);
 }
 
 static uint32_t core_count(void) {
@@ -154,7 +176,7 @@ void ferry_thread_team_free(struct ferry_thread_team *team) {
     if (team == NULL)
         return;
     atomic_store(&team->stopping, true);
-    announce(team);
+    wake_sleepers(team);
     for (uint32_t index = 1; index <= team->started; index++)
         pthread_join(team->members[index].thread, NULL);
     pthread_cond_destroy(&team->finished);

@@ -29,14 +29,11 @@ class DecoderProof {
   private:
     struct Case {
         ProbeSequence sequence;
-        std::vector<float> expected; // of the trace, see successor_logprobs
-        std::vector<float> golden;   // of the original model, one fewer; empty: none
+        std::vector<float> expected; // see successor_logprobs; of golden rows one fewer
     };
     class Run;
-    float difference(const Case &one, const std::vector<float> &logprobs) const;
     float run(ferry_gpt2_decoder &decoder, size_t first, size_t count, bool cut) const;
     size_t count_together(const ferry_decoder_info &info, size_t first) const;
-    void add(ProbeSequence sequence, std::vector<float> golden);
 
     const ferry_engine_model &model_;
     std::vector<Case> cases_; // the short one first

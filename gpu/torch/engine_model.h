@@ -24,6 +24,9 @@ struct ProofMaterial {
     float tolerance;
     std::vector<ProbeSequence> golden;
     std::vector<std::vector<float>> expected; // [golden]
+    // Of logits: what the probe has computed already.
+    ProbeSequence longest;
+    std::vector<float> longest_logprobs;
 };
 
 } // namespace ferry

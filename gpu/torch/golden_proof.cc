@@ -34,7 +34,8 @@ class GoldenProof {
     }
 
   private:
-    static constexpr uint32_t positions_together = 1024; // bounds the time and, of logits, memory
+    static constexpr uint32_t positions_together = 1024; // bounds the time
+    static constexpr uint32_t logits_together = 256;     // and the memory of wide rows
     struct Range {
         uint32_t first;
         uint32_t count;
@@ -43,9 +44,11 @@ class GoldenProof {
     uint32_t count_together(uint32_t first) const {
         uint32_t longest = spec_.golden[first].length;
         uint32_t count = 1;
+        const uint32_t most =
+            spec_.output_shape == FERRY_OUTPUT_LOGITS ? logits_together : positions_together;
         for (; first + count < spec_.golden_count; count++) {
             longest = std::max(longest, spec_.golden[first + count].length);
-            if (longest * (count + 1) > positions_together)
+            if (longest * (count + 1) > most)
                 break;
         }
         return count;

@@ -207,8 +207,11 @@ void load_combined(c10::Device device, const ferry_model_spec &spec, ferry_engin
 }
 
 void load_trace(c10::Device device, const ferry_model_spec &spec, ferry_engine_model &model) {
-    take_findings(spec, load_and_probe(device, spec, model), model);
+    ProbeResult found = load_and_probe(device, spec, model);
+    take_findings(spec, found, model);
     model.material = std::make_unique<ProofMaterial>(spec);
+    model.material->longest = std::move(found.longest);
+    model.material->longest_logprobs = std::move(found.longest_logprobs);
     write_proof(model.info, model.rules, spec.golden_count, prove_golden_rows(model, spec));
 }
 

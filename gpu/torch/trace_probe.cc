@@ -36,6 +36,8 @@ class TraceProbe {
         cheap_shape_ = {1, rows_, findings.length_varies_padded ? 0 : base_.length};
         result.max_type_id = find_max_type_id();
         check_vocabulary();
+        if (gives_logits())
+            take_longest(result);
         return result;
     }
 
@@ -75,6 +77,12 @@ class TraceProbe {
         // Without a traced length the longest that will be asked for stands for it.
         TraceShape longest = {found->batch, wanted_length_};
         return given.length == 0 && attempts_.runs(longest) ? longest : *found;
+    }
+
+    void take_longest(ProbeResult &result) {
+        bool beyond_base = !longest_.ids.empty();
+        result.longest = beyond_base ? longest_ : sequences_.back();
+        result.longest_logprobs = beyond_base ? longest_logprobs_ : reference_.back();
     }
 
     bool gives_logits() const {
@@ -166,18 +174,27 @@ class TraceProbe {
             return;
         }
         findings.length_varies_padded = true;
-        if (may_be_longer() &&
-            equal(sequences_for_longest(), reference_for_longest(), {1, rows_, wanted_length_}))
+        if (may_be_longer() && runs_longest())
             findings.longest = wanted_length_;
     }
 
-    // A run at the longest length is dear for a model with logits: the last sequence stands for
-    // all.
-    std::vector<ProbeSequence> sequences_for_longest() const {
-        return gives_logits() ? std::vector<ProbeSequence>{sequences_.back()} : sequences_;
-    }
-    ProbeRows reference_for_longest() const {
-        return gives_logits() ? ProbeRows{reference_.back()} : reference_;
+    bool runs_longest() {
+        if (!gives_logits())
+            return equal(sequences_, reference_, {1, rows_, wanted_length_});
+        // A run at the longest length is dear for such a model. One sequence that fills it and
+        // begins as one of those before must, up to there, have the same answer.
+        ProbeSequence filled = make_probe_sequence(spec_, wanted_length_, base_.length);
+        std::optional<ProbeRows> rows = attempts_.run({filled}, {1, rows_, wanted_length_});
+        if (!rows)
+            return false;
+        std::vector<float> answer = rows->front();
+        std::vector<float> known = reference_.back();
+        known.pop_back(); // of another successor
+        if (ferry_worst_difference(known.data(), answer.data(), known.size()) > tolerance_)
+            return false;
+        longest_ = std::move(filled);
+        longest_logprobs_ = std::move(answer);
+        return true;
     }
 
     bool may_be_longer() const {
@@ -268,6 +285,8 @@ class TraceProbe {
     TraceShape base_ = {};
     ProbeShape cheap_shape_ = {}; // carries one sequence at least cost
     std::vector<ProbeSequence> sequences_;
+    ProbeSequence longest_; // of logits, where longer than the base shape
+    std::vector<float> longest_logprobs_;
     ProbeRows reference_; // of sequences_, at the base shape
 };
 

@@ -4,7 +4,7 @@
 #define FERRY_GPU_TORCH_TRACE_PROBE_H
 
 #include "gpu/padding_policy.h"
-#include "gpu/torch/batch_runner.h"
+#include "gpu/torch/probe_batch.h"
 
 namespace ferry {
 
@@ -12,6 +12,9 @@ struct ProbeResult {
     ferry_trace_findings findings;
     uint32_t width;
     uint8_t max_type_id; // largest that may be given to the trace: 0 or 1
+    // Of logits: a sequence as long as may be, and the trace's answer; see successor_logprobs.
+    ProbeSequence longest;
+    std::vector<float> longest_logprobs;
 };
 
 // Runs the model a bounded number of times where it lies. `bound` NULL: everything is tried, which

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+import tokenizer_gpt2
 import tokenizer_models
 from tokenizer_client import TokenizerDriver
 from tokenizer_oracle import Judge
@@ -61,3 +62,32 @@ def characters(driver, character_document, tmp_path_factory):
 def small(driver, tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     return _judge(driver, 3, tokenizer_models.write_json(folder, tokenizer_models.small_json()))
+
+
+def _byte_level(driver, tmp_path_factory, slot, document):
+    folder = tokenizer_gpt2.write_json(tmp_path_factory.mktemp("byte_level"), document)
+    judge = _judge(driver, slot, folder)
+    judge.document = document
+    return judge
+
+
+@pytest.fixture(scope="session")
+def gpt2(driver, tmp_path_factory):
+    return _byte_level(driver, tmp_path_factory, 4, tokenizer_gpt2.gpt2_json())
+
+
+@pytest.fixture(scope="session")
+def gpt2_prefixed(driver, tmp_path_factory):
+    document = tokenizer_gpt2.gpt2_json(add_prefix_space=True, trim_offsets=True)
+    return _byte_level(driver, tmp_path_factory, 5, document)
+
+
+@pytest.fixture(scope="session")
+def roberta(driver, tmp_path_factory):
+    return _byte_level(driver, tmp_path_factory, 6, tokenizer_gpt2.roberta_json())
+
+
+@pytest.fixture(scope="session")
+def roberta_prefixed(driver, tmp_path_factory):
+    document = tokenizer_gpt2.roberta_json(add_prefix_space=True)
+    return _byte_level(driver, tmp_path_factory, 7, document)

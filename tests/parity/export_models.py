@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
 import tokenizers
 import torch
 import transformers
@@ -162,6 +163,15 @@ def export(source, target, *options):
 
 def read_manifest(folder):
     return json.loads((folder / "ferry.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """On a busy machine, threads that wait for each other are slower than one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 GPT2 = {

@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from export_models import export, make_gpt2, read_manifest, run_exporter
+from export_models import export, make_gpt2, one_thread, read_manifest, run_exporter
 
 USAGE, BAD_DATA, NO_INPUT = 64, 65, 66
 TASK = ("--task", "generate", "--combined")
@@ -55,15 +55,6 @@ class Sampler(torch.nn.Module):
         for _ in range(n):
             ids = torch.cat([ids, self.model(ids)[:, -1:].argmax(-1)], 1)
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """On a busy machine, threads that wait for each other are slower than one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from export_models import (
     byte_pair_tokenizer,
     export,
     make_gpt2,
+    one_thread,
     read_manifest,
     run_exporter,
     write_json,
@@ -260,7 +261,7 @@ def test_length_of_the_command_line(source, tmp_path):
 @pytest.mark.parametrize(
     "generation,config,expected",
     [
-        ({"eos_token_id": [5, 6], "bos_token_id": 4}, {}, (4, [5, 6])),
+        ({"eos_token_id": [5, 6, 5], "bos_token_id": 4}, {}, (4, [5, 6])),
         ({}, {"eos_token_id": 9, "bos_token_id": None}, (None, [9])),
         (None, {"eos_token_id": 50256, "bos_token_id": 50256}, (None, [])),
         (None, {"eos_token_id": None}, (0, [])),
@@ -373,6 +374,10 @@ def prefix_space_twice(folder):
     write_json(folder / "tokenizer_config.json", {"add_prefix_space": True})
 
 
+def many_ends(folder):
+    write_json(folder / "generation_config.json", {"eos_token_id": list(range(17))})
+
+
 def vocabulary_without_merges(folder):
     (folder / "tokenizer.json").unlink()
     write_json(folder / "vocab.json", {"a": 0})
@@ -416,6 +421,7 @@ ROBERTA = {
         (part("pre_tokenizer", SPLIT), BAD_DATA, ("pre_tokenizer", "Split", "GPT-2's pattern")),
         (part("post_processor", ROBERTA), BAD_DATA, ("RobertaProcessing", "special tokens")),
         (prefix_space_twice, BAD_DATA, ("add_prefix_space", "make them the same")),
+        (many_ends, BAD_DATA, ("17 values of eos_token_id", "16")),
         (vocabulary_without_merges, NO_INPUT, ("merges.txt",)),
         (bad_ranks, BAD_DATA, ("x.tiktoken:1", "base64")),
         (ranks_without_merges, BAD_DATA, ("no merges", "256", "abc")),
@@ -436,6 +442,8 @@ def test_wrong_models(spoiled, tmp_path, capsys, spoil, expected_exit, words):
         (("--task", "score", "--no-normalize"), ("--normalize", "no meaning")),
         (("--task", "embed", "--plain"), ("--plain", "no meaning")),
         (("--task", "embed", "--combined"), ("--combined", "no meaning")),
+        (("--task", "next"), ("--task score or generate",)),
+        ((*TASK, "--seed", "-1"), ("-1",)),
         (("--task", "score", "--combined"), ("--combined", "score")),
         ((*TASK, "--module", "a.py:B"), ("--module", "--combined")),
         ((*TASK, "--max-new-tokens", "5"), ("--max-new-tokens", "--combined")),

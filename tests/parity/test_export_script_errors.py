@@ -2,7 +2,7 @@
 
 import pytest
 
-from export_models import make_gpt2, run_exporter
+from export_models import make_gpt2, one_thread, read_manifest, run_exporter
 
 BAD_DATA, NO_INPUT, USAGE = 65, 66, 64
 HEAD = """\
@@ -180,6 +180,49 @@ MISTAKES = {
         None,
         ("takes no n", "n: int"),
     ),
+    "item": (
+        body("for _ in range(ids[0, 0].item()):", "    n += 1"),
+        2,
+        ("item()", "int(...)"),
+    ),
+    "no such attribute": (body("n = min(n, self.limit)"), 2, ("no self.limit", "in __init__")),
+    "stored lambda": (
+        "        self.scale = lambda x: x\n" + body("ids = self.scale(ids)"),
+        3,
+        ("self.scale is a Python function", "method of the class"),
+    ),
+    "mask for the trace": (
+        body("scores = self.model(ids, torch.ones_like(ids))"),
+        2,
+        ("takes ids alone", "self.model(ids)"),
+    ),
+    "cache for the trace": (
+        body("scores = self.model(ids, use_cache=False)"),
+        2,
+        ("takes ids alone", "self.model(ids)"),
+    ),
+    "numbers in an empty list": (
+        body("made = []", "made.append(n)"),
+        3,
+        ("made by []", "List[int]"),
+    ),
+    "layer made in forward": (
+        body("scores = torch.nn.Softmax(-1)(ids.float())"),
+        2,
+        ("make it in __init__",),
+    ),
+    "numpy of a tensor": (body("x = ids.numpy()"), 2, ("no numpy in TorchScript",)),
+    "no return": (FORWARD + "        ids = ids + 1\n", 1, ("every path returns a tensor",)),
+    "float for top_k of torch": (
+        body("best = torch.topk(self.model(ids), temperature)"),
+        2,
+        ("wants int and gets float",),
+    ),
+    "keyword that torch does not have": (
+        body("x = torch.softmax(ids, dimension=1)"),
+        2,
+        ("no form of this function takes these arguments",),
+    ),
     "syntax": (FORWARD + "        return (\n", None, ("was never closed",)),
 }
 
@@ -220,24 +263,67 @@ def test_torchs_own_words_stay_below(small, tmp_path, capsys):
     assert "scale = lambda x: x" in reason and "<--- HERE" in reason
 
 
-def test_what_is_no_mistake(small, tmp_path, capsys):
-    """math, a list with a type, a helper with hints and a plain f-string are fine."""
-    text = """\
-        self.steps = [1, 2]
+ADVICE_TAKEN = """\
+import math
+import torch
+from typing import Dict, Final, List, Optional
+
+LIMIT = 3
+
+
+def scale(x: torch.Tensor, by: float) -> torch.Tensor:
+    return x * math.sqrt(by)
+
+
+class Best(torch.nn.Module):
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores.argmax(-1)
+
+
+@torch.jit.script
+class Counter:
+    def __init__(self, start: int):
+        self.value = start
+
+
+class Sampler(torch.nn.Module):
+    seen: List[int]
+    options: Dict[str, int]
+    last: Optional[int]
+    most: Final[int]
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.best = Best()
+        self.softmax = torch.nn.Softmax(-1)
+        self.seen = []
+        self.options = {}
+        self.last = None
+        self.most = LIMIT
 
     def forward(self, input_ids: torch.Tensor, max_new_tokens: int) -> torch.Tensor:
-        for _ in range(max_new_tokens):
+        counter, values = Counter(0), torch.jit.annotate(List[int], [])
+        for _ in range(min(max_new_tokens, self.most)):
             input_ids = self.step(input_ids)
-        print(f"{max_new_tokens}")
+            counter.value += 1
+            values.append(int(input_ids[0, -1].item()))
+        print(f"{counter.value}")
+        first: List[int] = input_ids[0].tolist()
+        self.last = first[0]
         return input_ids
 
     def step(self, ids: torch.Tensor) -> torch.Tensor:
-        scaled = self.model(ids)[:, -1:] * math.sqrt(float(self.steps[1]))
-        return torch.cat([ids, scaled.argmax(-1)], 1)
+        scores = self.softmax(scale(self.model(ids)[:, -1:], 2.0))
+        return torch.cat([ids, self.best(scores)], 1)
 """
-    exit_code, target = export_module(small, tmp_path, HEAD + text)
+
+
+def test_what_the_advice_says_works(small, tmp_path, capsys):
+    exit_code, target = export_module(small, tmp_path, ADVICE_TAKEN)
     assert exit_code == 0, capsys.readouterr().err
-    assert (target / "ferry.json").exists()
+    rows = read_manifest(target)["golden"]["rows"]
+    assert {len(row["expected"]) for row in rows} <= {1, 2, 3}
 
 
 @pytest.mark.parametrize(

@@ -202,9 +202,22 @@ class TokenizerDriver:
         reader = self._exchange(commands)
         return [self._read_answer(reader) for _ in commands]
 
-    def decode(self, slot, rows, skip_special_tokens):
+    def stream(self, slot, rows, skip_special_tokens):
+        """As decode, but token by token."""
+        return self.decode(slot, rows, skip_special_tokens, b"S")
+
+    def split(self, slot, texts):
+        """The sizes in bytes of each text's pre-tokens, a space put before the first included."""
+        reader = self._exchange([struct.pack("<cI", b"P", slot) + _bytes(_utf8(t)) for t in texts])
+        results = []
+        for _ in texts:
+            count = reader.numbers("<I")[0]
+            results.append(list(reader.numbers(f"<{count}I")))
+        return results
+
+    def decode(self, slot, rows, skip_special_tokens, command=b"D"):
         commands = [
-            struct.pack("<cIB", b"D", slot, skip_special_tokens)
+            struct.pack("<cIB", command, slot, skip_special_tokens)
             + _bytes(struct.pack(f"<{len(ids)}i", *ids))
             for ids in rows
         ]

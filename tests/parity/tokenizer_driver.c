@@ -12,6 +12,9 @@
  * offsets[2 * count] 'D' decode    u32 slot, u8 skip_special_tokens, bytes ids (i32 each) answer
  * i32 status, bytes error, and when the status is 0: bytes text 'T' token     u32 slot, i32 id
  *       answer    u8 exists, bytes text, i32 the id that this text has
+ *   'S' stream    as 'D', token by token; each push's text is checked to be whole characters
+ *   'P' split     u32 slot; bytes text
+ *       answer    u32 count, u32 bytes of each pre-token, with a space that is put before the first
  *   'M' trim      u32 slot, keep_bytes
  *       answer    u64 resident bytes of the process
  * where "bytes" is u32 size and that many bytes. One session per slot serves every option; with
@@ -23,7 +26,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "tokenizer/ferry_tokenizer.h"
+#include "tokenizer/pretoken_scan.h"
+#include "tokenizer/tokenizer_model.h"
 
 enum { SLOTS = 256, SECONDS_PER_TEXT = 30 };
 enum encode_flag {
@@ -255,6 +261,86 @@ static void run_decode(struct reader *reader, struct writer *writer, struct slot
         put_bytes(writer, text, text_size);
 }
 
+static enum ferry_status stream_ids(const struct slot *slot, const int32_t *ids, size_t count,
+                                    bool skip, struct ferry_buffer *text,
+                                    struct ferry_error *error) {
+    struct ferry_text_stream stream;
+    enum ferry_status status = ferry_text_stream_begin(&stream, slot->tokenizer, skip, error);
+    for (size_t i = 0; i < count && status == FERRY_OK; i++) {
+        size_t before = text->size;
+        status = ferry_text_stream_push(&stream, ids[i], text, error);
+        size_t pushed = text->size - before;
+        if (ferry_utf8_valid_prefix((const char *)text->data + before, pushed) != pushed)
+            die("a push ended within a character");
+        struct ferry_text_stream copy = stream; /* it owns nothing */
+        stream = copy;
+    }
+    return status == FERRY_OK ? ferry_text_stream_end(&stream, text, error) : status;
+}
+
+static void run_stream(struct reader *reader, struct writer *writer, struct slot *slots) {
+    struct slot *slot = take_slot(reader, slots);
+    bool skip = take_u8(reader);
+    size_t size;
+    char *bytes = take_bytes(reader, &size);
+    struct ferry_error error = {FERRY_OK, ""};
+    struct ferry_buffer text;
+    if (!slot->tokenizer)
+        die("nothing is loaded in this slot");
+    ferry_buffer_init(&text, SIZE_MAX);
+    enum ferry_status status = stream_ids(slot, (const int32_t *)(const void *)bytes,
+                                          size / sizeof(int32_t), skip, &text, &error);
+    free(bytes);
+    put_status(writer, status, &error);
+    if (status == FERRY_OK)
+        put_bytes(writer, text.data, text.size);
+    ferry_buffer_free(&text);
+}
+
+/* Both ways to find pre-tokens must find the same. */
+static void check_begins(const struct ferry_pretoken_scan *scan, const uint8_t *is_begin) {
+    for (size_t at = 0; at < scan->end; at++) {
+        if (!is_begin[at])
+            continue;
+        uint64_t begins = ferry_pretoken_begins(scan, at, true);
+        unsigned last = 63 - (unsigned)__builtin_clzll(begins);
+        for (unsigned i = 0; i <= last; i++)
+            if ((begins >> i & 1) != is_begin[at + i])
+                die("ferry_pretoken_begins finds other pre-tokens than ferry_pretoken_end");
+    }
+}
+
+static void run_split(struct reader *reader, struct writer *writer, struct slot *slots) {
+    struct slot *slot = take_slot(reader, slots);
+    size_t size;
+    char *text = take_bytes(reader, &size);
+    uint8_t *is_begin = calloc(size + 1, 1);
+    uint32_t *sizes = malloc((size + 1) * sizeof *sizes);
+    if (!is_begin || !sizes)
+        die("out of memory");
+    struct ferry_pretoken_scan scan = {text, size, size, SIZE_MAX};
+    size_t at = 0;
+    uint32_t count = 0;
+    bool has_space = size > 0 && slot->tokenizer->add_prefix_space && text[0] != ' ';
+    while (at < size) {
+        size_t end =
+            has_space ? ferry_pretoken_end_after_space(&scan, at) : ferry_pretoken_end(&scan, at);
+        if (scan.invalid != SIZE_MAX || end < at || (end == at && !has_space))
+            die("a text cannot be split");
+        is_begin[at] = end > at && !has_space; /* what a space precedes is no begin of its own */
+        sizes[count++] = (uint32_t)(end - at) + has_space;
+        has_space = false;
+        at = end;
+    }
+    is_begin[size] = 1;
+    check_begins(&scan, is_begin);
+    put_u32(writer, count);
+    put(writer, sizes, count * sizeof *sizes);
+    free(text);
+    free(is_begin);
+    free(sizes);
+}
+
 static void run_token(struct reader *reader, struct writer *writer, struct slot *slots) {
     struct slot *slot = take_slot(reader, slots);
     int32_t id = take_i32(reader);
@@ -294,6 +380,10 @@ static void run_batch(struct reader *reader, struct writer *writer, struct slot 
             run_decode(reader, writer, slots);
         else if (command == 'T')
             run_token(reader, writer, slots);
+        else if (command == 'S')
+            run_stream(reader, writer, slots);
+        else if (command == 'P')
+            run_split(reader, writer, slots);
         else if (command == 'M')
             run_trim(reader, writer, slots);
         else

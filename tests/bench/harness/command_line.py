@@ -5,13 +5,24 @@ import json
 import time
 
 from daemon_process import SOURCE_DIR
-from harness import engine_share, machine, overhead, page, python_servers, tokenizer_speed
+from harness import (
+    decode_speed,
+    engine_share,
+    first_token,
+    machine,
+    overhead,
+    page,
+    python_servers,
+    tokenizer_speed,
+)
 
 PARTS = {
     "overhead": overhead.measure,
     "engine": engine_share.measure,
     "servers": python_servers.measure,
     "tokenizer": tokenizer_speed.measure,
+    "decode": decode_speed.measure,
+    "first_token": first_token.measure,
 }
 RESULTS = SOURCE_DIR / "docs" / "performance"
 

@@ -36,7 +36,14 @@ def version(package):
 
 
 def describe():
-    packages = ("torch", "sentence-transformers", "transformers", "mosec", "litserve")
+    packages = (
+        "torch",
+        "sentence-transformers",
+        "transformers",
+        "mosec",
+        "litserve",
+        "ctranslate2",
+    )
     return {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),

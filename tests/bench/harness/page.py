@@ -73,11 +73,50 @@ def tokenizer_table(result):
     return lines_of(header, rows) + "\n\n" + lines_of(["target", "", "", ""], targets)
 
 
+def decode_table(result):
+    rows = []
+    for case in result["cases"]:
+        rows.append([
+            f"{case['sequences']} sequence{'s' if case['sequences'] > 1 else ''}",
+            f"{case['ferry']:,.1f}", f"{case['ctranslate2']:,.1f}", f"{case['transformers']:,.1f}",
+            f"{case['to_ctranslate2']:.2f}×", f"{case['to_transformers']:.2f}×",
+        ])  # fmt: skip
+    header = ["tokens/s", "ferry", "CTranslate2", "transformers", "to CTranslate2",
+              "to transformers"]  # fmt: skip
+    grown = [
+        [f"{g['sequences']}", f"{g['early_ms']:.1f}", f"{g['late_ms']:.1f}", f"{g['ratio']:.2f}",
+         f"{g['memory_ratio']:.2f}"]
+        for g in result["growth"]
+    ]  # fmt: skip
+    titles = ["sequences", "step near token 10, ms", "near token 1,000, ms", "ratio",
+              "memory that a step reads, ratio"]  # fmt: skip
+    verdict = (
+        f"Target at {result['cases'][-1]['sequences']} sequences: at least "
+        f"{result['limit_to_ctranslate2']}× CTranslate2 or {result['limit_to_transformers']}× "
+        f"transformers, whichever is less; {VERDICT[result['met']]}."
+    )
+    return f"{lines_of(header, rows)}\n\n{verdict}\n\n{lines_of(titles, grown)}"
+
+
+def first_token_table(result):
+    rows = [
+        ["a short prompt alone", f"{result['alone_ms']:,.0f}", "", ""],
+        ["the same under load: first token", f"{result['p50_ms']:,.0f}", f"{result['p99_ms']:,.0f}", ""],
+        ["under load: between two tokens of a stream", f"{result['step_ms']:,.0f}",
+         f"{result['step_p99_ms']:,.0f}", ""],
+        ["three steps and the prompt alone", "", f"at most {result['limit_ms']:,.0f}",
+         VERDICT[result["met"]]],
+    ]  # fmt: skip
+    return lines_of(["ms", "median", "p99", ""], rows)
+
+
 TABLES = {
     "overhead": overhead_table,
     "engine": engine_table,
     "servers": servers_table,
     "tokenizer": tokenizer_table,
+    "decode": decode_table,
+    "first_token": first_token_table,
 }
 
 

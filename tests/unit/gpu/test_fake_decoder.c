@@ -153,8 +153,8 @@ Test(fake_decoder, scores_each_token) {
     cr_expect_eq(entry.status, FERRY_OK);
     cr_expect(isnan(logprobs[1]));
     cr_expect_float_eq(logprobs[2], -4.1342183382531825, 1e-5);
-    for (unsigned at = 0; at < 3; at++)
-        cr_expect_geq(top_logprobs[2 * at], top_logprobs[2 * at + 1]);
+    for (size_t at = 0; at < 6; at += 2)
+        cr_expect_geq(top_logprobs[at], top_logprobs[at + 1]);
     cr_expect_eq(top_ids[4], 2);
     unload(&fixture);
 }

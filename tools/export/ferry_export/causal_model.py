@@ -10,6 +10,7 @@ from .refusal import BAD_DATA, NO_INPUT, Refusal
 
 CAUSAL_TYPES = ("gpt2",)
 WITH_HEAD = "GPT2LMHeadModel"
+MOST_END_IDS = 16
 # Weights that transformers would not read here. Beside them a config.json is not alone.
 OTHER_WEIGHTS = (
     ".safetensors",
@@ -143,7 +144,11 @@ def special_ids(folder: pathlib.Path, config, vocabulary_size: int, report) -> d
     generation = read_json_object_if_there(folder / "generation_config.json")
     begin = first_known(generation.get("bos_token_id"), config.bos_token_id)
     end = first_known(generation.get("eos_token_id"), config.eos_token_id)
-    ends = end if isinstance(end, list) else [end]
+    ends = list(dict.fromkeys(end)) if isinstance(end, list) else [end]
+    if len(ends) > MOST_END_IDS:
+        raise Refusal(
+            BAD_DATA, f"{folder}: {len(ends)} values of eos_token_id; ferry takes {MOST_END_IDS}"
+        )
     facts = {}
     if is_token(begin, vocabulary_size, "bos_token_id", report):
         facts["begin_id"] = begin

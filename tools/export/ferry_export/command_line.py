@@ -70,6 +70,10 @@ def check_options(chosen) -> None:
         raise Refusal(
             BAD_DATA, f"--task {chosen.task}: not offered yet; this version exports: {offered}"
         )
+    if chosen.task == "next":
+        raise Refusal(
+            USAGE, "--task next: a model exported with --task score or generate answers it as well"
+        )
     if chosen.task not in options.TASKS:
         raise Refusal(
             USAGE, f"--task {chosen.task}: there is no such task; this version exports: {offered}"

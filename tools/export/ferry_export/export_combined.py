@@ -23,7 +23,7 @@ from .refusal import BAD_DATA, USAGE, Refusal
 from .sampler import Sampler
 from .trace_file import load_trace, save_trace
 from .tracing import Shape
-from .user_module import script, script_user_module, split_module_name
+from .user_module import UserClass, find_user_class, script, script_user_class
 
 FINISHED_SUFFIXES = (".pt", ".pth", ".ts")
 
@@ -33,24 +33,23 @@ def export_combined(chosen, report) -> None:
     target = pathlib.Path(os.path.abspath(chosen.output))
     check_target(target, chosen.overwrite)
     finished = pathlib.Path(chosen.model).expanduser()
-    if chosen.module:
-        split_module_name(chosen.module)
     if finished.is_file() and finished.suffix in FINISHED_SUFFIXES:
         return export_finished(finished, target, chosen, report)
+    user = find_user_class(chosen.module) if chosen.module else None
     source = find_causal_source(chosen.model, chosen.revision)
     model = load_causal_model(source, chosen.seed, report)
     facts = facts_of(model, source, chosen, report)
     with replacing(target, chosen.overwrite) as draft:
         write_logits_trace(draft / "model.pt", model, facts.max_length, chosen, report)
-        scripted, inputs, index = combine(load_trace(draft / "model.pt"), facts, chosen)
+        scripted, inputs, index = combine(load_trace(draft / "model.pt"), facts, user)
         save_trace(scripted, draft / "model.pt")
         finish(draft, target, inputs, index, facts, chosen, report)
 
 
-def combine(traced, facts: CausalFacts, chosen):
+def combine(traced, facts: CausalFacts, user: UserClass | None):
     """The trace with a sampler around it, its inputs and the index of its output."""
-    if chosen.module:
-        return script_user_module(chosen.module, traced)
+    if user is not None:
+        return script_user_class(user, traced)
     sampler = Sampler(traced, facts.special["end_ids"], facts.max_length).eval()
     scripted = script(sampler, pathlib.Path(__file__).with_name("sampler.py"), {})
     schema = scripted.forward.schema

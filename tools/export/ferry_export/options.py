@@ -9,7 +9,7 @@ from .tracing import FIXED_CHOICES
 
 POOLING_CHOICES = ("mean", "cls", "last", "max", "none")
 # Known to ferry's design; the exporter says so instead of calling them unknown.
-LATER_TASKS = ("classify", "tag", "fill", "rank", "next", "raw")
+LATER_TASKS = ("classify", "tag", "fill", "rank", "raw")
 CAUSAL_TASKS = ("score", "generate")
 EMBED_OPTIONS = ("pooling", "normalize")
 CAUSAL_OPTIONS = ("tokenizer", "seed", "plain", "combined")
@@ -37,6 +37,13 @@ def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 2⁶³ - 1")
     return value
 
 
@@ -76,7 +83,7 @@ def build_parser() -> Parser:
     )
     add("--revision", help="branch, tag or commit on the hub")
     add("--name", help="name in the manifest (default: that of DIR)")
-    add("--length", type=positive, metavar="N", help="limit in tokens, and the length to trace at")
+    add("--length", type=positive, metavar="N", help="limit in tokens; embed traces at it")
     add("--batch", type=positive, default=2, metavar="N", help="batch to trace at (default: 2)")
     add(
         "--pooling",
@@ -104,7 +111,7 @@ def build_parser() -> Parser:
     )
     add(
         "--seed",
-        type=int,
+        type=seed,
         metavar="N",
         help="of random weights, for a config.json alone (default: 0)",
     )

@@ -51,6 +51,7 @@ ADVICE: list[tuple[str, str]] = [
         r"(\w+Comp|GeneratorExp)\w* aren't supported",
         "a comprehension of this kind; only [... for x in a_list] is known: write a loop",
     ),
+    (r"Comprehension ifs", "an if inside [... for ...]; write a loop"),
     (
         r"aren't supported|is not supported in TorchScript|Unsupported",
         "Python that TorchScript does not know; write it with if, for, while, tensors, lists and "
@@ -78,6 +79,57 @@ ADVICE: list[tuple[str, str]] = [
     (
         r"'Tensor' object has no attribute or method '(logits|last_hidden_state|past_key_values)'",
         "the traced model returns the logits themselves: write self.model(ids)",
+    ),
+    (
+        r"logits_trace\.\S*Logits self[\s\S]*(Expected at most|Keyword argument \w+ unknown)",
+        "the model given to the class is a trace and takes ids alone: write self.model(ids)",
+    ),
+    (
+        r"has no attribute '(?P<name>\w+)' \(This function exists",
+        "self.{name} is a Python function that TorchScript cannot compile; make it a method of the "
+        "class, with type hints",
+    ),
+    (
+        r"Module '\w+' has no attribute '(?P<name>\w+)'",
+        "there is no self.{name}; set it in __init__, where self.model is set (a constant of the class "
+        "needs the hint Final[int])",
+    ),
+    (
+        r"Tried to lookup unknown attribute on class",
+        "a method called by the name of its class; write self. in front of it",
+    ),
+    (
+        r"Cannot instantiate class",
+        "an object made inside a method; make it in __init__, and call it here",
+    ),
+    (
+        r"(of type number|found number)",
+        "item() gives a number of unknown type; write int(...) or float(...) instead",
+    ),
+    (
+        r"Type variable 't' previously matched to type Tensor is matched to type (?P<new>\S+?)\.",
+        "a list made by [] holds tensors; write values: List[{new}] = []",
+    ),
+    (
+        r"cannot statically infer the expected size",
+        "a list of unknown length is taken apart; use indices",
+    ),
+    (
+        r"does not return along all paths",
+        "a way through it has no return; every path returns a tensor",
+    ),
+    (
+        r"'Tensor' object has no attribute or method '(?P<name>\w+)'",
+        "a Tensor has no {name} in TorchScript; use torch operations",
+    ),
+    (
+        r"Variable '(?P<name>\w+)' is annotated with type (?P<old>\S+) but is being assigned to a "
+        r"value of type (?P<new>[^\s:]+)",
+        "{name} is annotated as {old} and gets {new}; convert it, or change the hint",
+    ),
+    (
+        r"Expected a single top-level function",
+        "forward has to be a plain method: no async, no decorator",
     ),
     (
         r"method '(?P<name>\w+)' is called recursively|is called recursively",
@@ -111,7 +163,7 @@ ADVICE: list[tuple[str, str]] = [
         "the argument {name} wants {old} and gets {new}; convert it, or change the type hint",
     ),
     (
-        r"Return value was annotated as having type (?P<old>\S+) but is actually of type (?P<new>\S+)",
+        r"Return value was annotated as having type (?P<old>\S+) but is actually of type (?P<new>[^\s:]+)",
         "the type after -> is {old}, but {new} is returned; make them the same",
     ),
     (
@@ -119,12 +171,16 @@ ADVICE: list[tuple[str, str]] = [
         "two returns give different types; every path has to return a tensor",
     ),
     (
+        r"Arguments for call are not valid",
+        "no form of this function takes these arguments; the forms that there are stand below",
+    ),
+    (
         r"Unknown type name",
         "a type hint that TorchScript does not know; use torch.Tensor, int, float",
     ),
     (
         r"not currently supported in Torchscript|is currently not supported in Torchscript|"
-        r"cannot be used as a value|could not convert|Could not cast",
+        r"cannot be used as a value|on python value of type|could not convert|Could not cast",
         "a Python function or value that TorchScript does not know; use torch operations, or compute "
         "it in __init__",
     ),

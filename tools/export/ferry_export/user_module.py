@@ -1,6 +1,7 @@
 """Loads a user's own sampler, FILE.py:CLASS, and makes TorchScript of it around the traced model."""
 
 import ast
+import dataclasses
 import importlib.util
 import pathlib
 import re
@@ -32,6 +33,7 @@ def load_user_class(path: pathlib.Path, name: str) -> type:
     if spec is None:
         raise Refusal(USAGE, f"--module {path.name}: the name has to end in .py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # where inspect finds the source of classes
     sys.path.append(str(path.parent))  # at the end: its neighbours hide no library
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
@@ -98,29 +100,40 @@ def find_forward(tree: ast.Module, class_name: str) -> ast.FunctionDef | None:
     return None
 
 
-def script_user_module(text: str, traced):
-    """The scripted module, its inputs for the manifest and the index of its output."""
+@dataclasses.dataclass
+class UserClass:
+    path: pathlib.Path
+    kind: type
+
+    def namespace(self) -> dict:
+        """The names at the top of the file, as its methods see them."""
+        return getattr(self.kind.forward, "__globals__", {})
+
+
+def find_user_class(text: str) -> UserClass:
+    """What can be told without a model, which takes long to trace, is told here."""
     path, name = split_module_name(text)
-    user_class = load_user_class(path, name)
+    kind = load_user_class(path, name)
     check_type_hints(path, name)
+    return UserClass(path, kind)
+
+
+def script_user_class(user: UserClass, traced):
+    """The scripted module, its inputs for the manifest and the index of its output."""
+    file = user.path.name
     try:
-        module = user_class(traced)
+        module = user.kind(traced)
     except Exception as error:
         raise Refusal(
             BAD_DATA,
-            f"{place_of(error, path)}: {name}(model) fails: {describe(error)}; the class is given "
-            "the traced model and nothing else",
+            f"{place_of(error, user.path)}: {user.kind.__name__}(model) fails: {describe(error)}; "
+            "the class is given the traced model and nothing else",
         ) from None
-    scripted = script(module.eval(), path, sys_namespace(user_class))
+    scripted = script(module.eval(), user.path, user.namespace())
     schema = scripted.forward.schema
-    facts = input_facts(schema, path.name)
-    require_typed_numbers(facts, schema, path.name)
-    return scripted, facts, output_index(schema, path.name)
-
-
-def sys_namespace(user_class: type) -> dict:
-    """The names at the top of the user's file, as its methods see them."""
-    return getattr(user_class.forward, "__globals__", {})
+    facts = input_facts(schema, file)
+    require_typed_numbers(facts, schema, file)
+    return scripted, facts, output_index(schema, file)
 
 
 def script(module: torch.nn.Module, path: pathlib.Path, namespace: dict):
