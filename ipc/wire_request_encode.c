@@ -5,9 +5,18 @@
 
 static uint64_t field_value(const struct ferry_wire_request *request,
                             const struct ferry_wire_key_row *row) {
+    const uint8_t *field = (const uint8_t *)request + row->offset;
     uint64_t value = 0;
-    memcpy(&value, (const uint8_t *)request + row->offset, row->width);
-    return value;
+    switch (row->width) { /* constant sizes: no calls of memcpy */
+    case 1:
+        return *field;
+    case 4:
+        memcpy(&value, field, 4);
+        return value;
+    default:
+        memcpy(&value, field, sizeof value);
+        return value;
+    }
 }
 
 static bool is_default(const struct ferry_wire_request *request,

@@ -161,22 +161,33 @@ static enum ferry_status open_stops(struct ferry_msgpack_reader *reader, const c
     return FERRY_OK;
 }
 
+/* One string is read as an array of one. */
+static enum ferry_status open_one_stop(struct ferry_arena *arena, void **ret_elements,
+                                       uint32_t *ret_count, struct ferry_error *error) {
+    *ret_elements = ferry_arena_allocate(arena, sizeof(struct ferry_view));
+    *ret_count = 1;
+    if (*ret_elements == NULL)
+        return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the request's stop");
+    return FERRY_OK;
+}
+
 enum ferry_status ferry_wire_read_stop(struct ferry_msgpack_reader reader,
                                        struct ferry_arena *arena,
                                        struct ferry_wire_generation *generation,
                                        struct ferry_error *error) {
     struct ferry_msgpack_reader ahead = reader;
     struct ferry_msgpack_token token;
-    void *stops = NULL;
-    uint32_t count = 1;
+    void *elements = NULL;
+    uint32_t count = 0;
     enum ferry_status status = ferry_msgpack_next(&ahead, &token, error);
-    if (status == FERRY_OK && token.type != FERRY_MSGPACK_STR)
+    if (status == FERRY_OK && token.type == FERRY_MSGPACK_STR)
+        status = open_one_stop(arena, &elements, &count, error);
+    else if (status == FERRY_OK)
         status = open_stops(&reader, "stop", "a string or an array of strings",
-                            sizeof *generation->stop, arena, &stops, &count, error);
-    else if (status == FERRY_OK &&
-             (stops = ferry_arena_allocate(arena, sizeof(struct ferry_view))) == NULL)
-        status = ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the request's stop");
-    generation->stop = stops;
+                            sizeof *generation->stop, arena, &elements, &count, error);
+    if (status != FERRY_OK || elements == NULL)
+        return status;
+    generation->stop = elements;
     generation->stop_count = count;
     for (uint32_t i = 0; status == FERRY_OK && i < count; i++)
         status = read_stop_string(&reader, i, &generation->stop[i], error);
@@ -211,6 +222,8 @@ enum ferry_status ferry_wire_read_stop_ids(struct ferry_msgpack_reader reader,
     uint32_t count = 0;
     enum ferry_status status = open_stops(&reader, "stop_ids", "an array of unsigned integers",
                                           sizeof *generation->stop_ids, arena, &ids, &count, error);
+    if (status != FERRY_OK || ids == NULL)
+        return status;
     generation->stop_ids = ids;
     generation->stop_id_count = count;
     for (uint32_t i = 0; status == FERRY_OK && i < count; i++)

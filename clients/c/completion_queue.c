@@ -44,15 +44,6 @@ static void destroy(struct ferry_queue *queue) {
     free(queue);
 }
 
-void ferry_part_free(struct ferry_part *user_part) {
-    if (user_part == NULL)
-        return;
-    struct stream_part *part = (struct stream_part *)user_part; /* its first member */
-    ferry_client_reply_free(part->message);
-    ferry_arena_free(&part->arena);
-    free(part);
-}
-
 static void free_item(struct queue_item *item) {
     if (item->part != NULL)
         ferry_part_free(&item->part->part);

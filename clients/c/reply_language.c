@@ -1,4 +1,6 @@
 /* Reading the replies of language models. Nothing here fails: what is not there is false. */
+#include <stdlib.h>
+
 #include "clients/c/client_parts.h"
 #include "ipc/wire_names.h"
 
@@ -6,6 +8,15 @@ static const struct ferry_wire_reply *wire_of(const struct ferry_reply *reply, s
                                               size_t *ret_index_in_piece) {
     const struct request_piece *piece = ferry_reply_piece_of(reply, index, ret_index_in_piece);
     return piece == NULL || piece->too_large ? NULL : &piece->wire;
+}
+
+void ferry_part_free(struct ferry_part *user_part) {
+    if (user_part == NULL)
+        return;
+    struct stream_part *part = (struct stream_part *)user_part; /* its first member */
+    ferry_client_reply_free(part->message);
+    ferry_arena_free(&part->arena);
+    free(part);
 }
 
 bool ferry_reply_get_score(const struct ferry_reply *reply, size_t index,

@@ -8,10 +8,28 @@
 #include "clients/c/client_parts.h"
 #include "clients/cli/commands.h"
 
+static bool is_language_model(const struct ferry_wire_status_model *model) {
+    return strcmp(model->task, "score") == 0 || strcmp(model->task, "generate") == 0;
+}
+
+static void print_decoding(const struct ferry_wire_status_model *model) {
+    printf("  decoding    %u sequences, %u wait", model->decode_running, model->decode_waiting);
+    if (model->decode_blocks > 0)
+        printf("; %u of %u blocks of the cache in use", model->decode_blocks_used,
+               model->decode_blocks);
+    printf("\n  decoded     %llu new tokens in %llu steps, %llu tokens computed, %llu sent back\n",
+           (unsigned long long)model->decode_new_tokens, (unsigned long long)model->decode_steps,
+           (unsigned long long)model->decode_computed_tokens,
+           (unsigned long long)model->decode_preempted);
+}
+
 static void print_model(const struct ferry_wire_status_model *model) {
     printf("model %s\n", model->name);
-    printf("  task        %s, %u numbers a vector, pooling %s%s\n", model->task, model->width,
-           model->pooling, model->normalize ? ", normalised" : "");
+    if (is_language_model(model))
+        printf("  task        %s, vocabulary of %u ids\n", model->task, model->vocabulary_size);
+    else
+        printf("  task        %s, %u numbers a vector, pooling %s%s\n", model->task, model->width,
+               model->pooling, model->normalize ? ", normalised" : "");
     printf("  engine      %s on %s, %s, %u workers\n", model->engine, model->device,
            model->precision, model->workers);
     printf("  longest     %u tokens", model->max_length);
@@ -24,6 +42,8 @@ static void print_model(const struct ferry_wire_status_model *model) {
     if (model->proof[0] != '\0')
         printf("  proof       %s\n", model->proof);
     printf("  digest      %s\n", model->digest);
+    if (is_language_model(model))
+        print_decoding(model);
 }
 
 static void print_step(const char *name, const struct ferry_wire_histogram *step) {

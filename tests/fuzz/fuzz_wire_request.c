@@ -31,16 +31,21 @@ static void check_error(enum ferry_status status, const struct ferry_error *erro
         REQUIRE(*at >= 0x20 && *at < 0x7f);
 }
 
+static bool same_view(struct ferry_view left, struct ferry_view right) {
+    return left.size == right.size &&
+           (left.size == 0 || (left.data != NULL && right.data != NULL &&
+                               memcmp(left.data, right.data, left.size) == 0));
+}
+
 static void check_same_item(const struct ferry_wire_item *left,
                             const struct ferry_wire_item *right) {
     REQUIRE((left->ids == NULL) == (right->ids == NULL));
     REQUIRE((left->pair.data == NULL) == (right->pair.data == NULL));
     REQUIRE(left->text.size == right->text.size && left->pair.size == right->pair.size);
-    REQUIRE(left->text.size == 0 || !memcmp(left->text.data, right->text.data, left->text.size));
-    REQUIRE(left->pair.size == 0 || !memcmp(left->pair.data, right->pair.data, left->pair.size));
+    REQUIRE(same_view(left->text, right->text) && same_view(left->pair, right->pair));
     REQUIRE(left->id_count == right->id_count && left->id_count <= limits.max_ids_per_item);
     for (uint32_t i = 0; i < left->id_count; i++) {
-        REQUIRE(left->ids[i] == right->ids[i]);
+        REQUIRE(left->ids != NULL && right->ids != NULL && left->ids[i] == right->ids[i]);
         REQUIRE(left->type_ids == NULL || left->type_ids[i] == right->type_ids[i]);
     }
 }

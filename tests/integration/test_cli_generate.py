@@ -270,6 +270,13 @@ def test_control_characters_do_not_reach_a_terminal(scratch, start_daemon):
     assert len(shown) == len(text) + 1
 
 
+def test_status_tells_what_is_decoded(daemon):
+    run(daemon, "generate", "--max-new-tokens", 5, "a")
+    text = run(daemon, "status").stdout.decode()
+    assert f"task        generate, vocabulary of {DECODE_VOCABULARY} ids" in text
+    assert "decoding    0 sequences, 0 wait" in text and " new tokens in " in text
+
+
 def test_help_names_the_commands(daemon):
     text = run(daemon, "--help").stdout.decode()
     for command in ("score", "next", "generate", "detokenize"):

@@ -11,7 +11,9 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from raw_protocol import encode
+from daemon_process import Daemon
+from model_folders import make_fake_decoder
+from raw_protocol import decode, encode
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
 
@@ -83,6 +85,33 @@ def test_daemon_answers_the_example_with_documented_keys(client, name):
     for key in ("model", "times_us", "vectors"):
         if key in reply:
             check_map_is_documented(key, reply[key], table)
+
+
+@pytest.fixture(scope="module")
+def language_client(scratch):
+    """Of a daemon whose model has ids as large as the examples'."""
+    size = {"width": 50257, "vocabulary_size": 50257}
+    with Daemon([make_fake_decoder(scratch / "page-decoder", **size)]) as running:
+        with running.client() as raw:
+            yield raw
+
+
+@pytest.mark.parametrize("name", [name for name in REQUESTS if needs_language_model(name)])
+def test_daemon_answers_the_language_example_with_documented_keys(language_client, name):
+    fields = msgpack.unpackb(EXAMPLES[name], raw=False)
+    language_client.send_body(EXAMPLES[name])
+    part_keys = names_in_first_column(section("Replies").split("### Streams")[1])
+    while "status" not in (reply := decode(language_client.receive_body_or_none(30))):
+        assert fields.get("stream") and set(reply) <= part_keys
+    assert reply["status"] == "OK" and "errors" not in reply, reply
+    assert reply["id"] == fields["id"]
+    text = section("Replies")
+    assert set(reply) <= names_in_first_column(text)
+    key = {"score": "scores", "next": "nexts", "generate": "choices"}[fields["op"]]
+    result = reply[key][0]
+    paragraph = re.search(rf"^\*\*`{key}`\.\*\*(.*?)\n\n", text, re.M | re.S).group(1)
+    documented = set(re.findall(r"`(\w+)`", paragraph))
+    assert set(result[0] if key == "choices" else result) <= documented
 
 
 def test_documented_status_is_the_daemons(client):

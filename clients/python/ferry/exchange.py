@@ -212,7 +212,8 @@ class Exchange:
         call = piece.call
         index, choice = part.get("index"), part.get("choice")
         fits = isinstance(index, int) and isinstance(choice, int)
-        if call.on_part is None or not fits or index >= piece.count or choice >= call.choices:
+        fits = fits and 0 <= index < piece.count and 0 <= choice < call.choices
+        if call.on_part is None or not fits:
             text = f"{self.endpoint} sent a part of a stream that was not asked for"
             self.fail(call, BadData(text))
         elif part["part"] != piece.next_part:

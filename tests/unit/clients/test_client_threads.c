@@ -3,7 +3,6 @@
  */
 #include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,30 +11,12 @@
 
 #include "base/clock.h"
 #include "clients/c/ferry_client.h"
-#include "ipc/server_endpoint.h"
 #include "ipc/wire_reply.h"
+#include "tests/unit/clients/small_daemon.h"
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
-/* ---- the small daemon: a row tells the number in its text ---- */
+/* ---- what the small daemon answers: a row tells the number in its text ---- */
 
 enum { MOST_ITEMS = 64 };
-
-struct small_daemon {
-    char folder[64], endpoint[128];
-    const char *listen[1];
-    struct ferry_server_endpoint *server;
-    pthread_t thread;
-    atomic_bool stopping;
-    atomic_bool is_mute; /* reads requests and answers none but pings */
-    atomic_size_t cancels;
-};
 
 static void answer_embed(struct small_daemon *daemon, struct ferry_message *message,
                          const struct ferry_wire_request *request) {
@@ -66,67 +47,6 @@ static void answer_embed(struct small_daemon *daemon, struct ferry_message *mess
     CHECK(ferry_wire_reply_embed(&request->id, &truth, &matrix, &body) == FERRY_OK);
     ferry_server_endpoint_reply(daemon->server, message, &body);
     ferry_buffer_free(&body);
-}
-
-static void answer(struct small_daemon *daemon, struct ferry_message *message) {
-    size_t size;
-    const uint8_t *body = ferry_message_body(message, &size);
-    struct ferry_wire_limits limits = {.max_items = 1000, .max_ids_per_item = 1000};
-    struct ferry_wire_request request;
-    struct ferry_arena arena;
-    struct ferry_error error;
-    ferry_arena_init(&arena, 1 << 24);
-    CHECK(ferry_wire_request_decode(body, size, &limits, &arena, &request, &error) == FERRY_OK);
-    daemon->cancels += request.operation == FERRY_OPERATION_CANCEL;
-    if (request.operation == FERRY_OPERATION_PING) {
-        struct ferry_buffer pong;
-        ferry_buffer_init(&pong, 1000);
-        CHECK(ferry_wire_reply_pong(&request.id, &pong) == FERRY_OK);
-        ferry_server_endpoint_reply(daemon->server, message, &pong);
-        ferry_buffer_free(&pong);
-    } else if (request.operation == FERRY_OPERATION_EMBED && !daemon->is_mute) {
-        answer_embed(daemon, message, &request);
-    } else {
-        ferry_message_free(message);
-    }
-    ferry_arena_free(&arena);
-}
-
-static void *serve(void *argument) {
-    struct small_daemon *daemon = argument;
-    while (!daemon->stopping) {
-        ferry_server_endpoint_wait(daemon->server, -1, 20);
-        struct ferry_message *message;
-        while ((message = ferry_server_endpoint_receive(daemon->server)) != NULL)
-            answer(daemon, message);
-    }
-    return NULL;
-}
-
-static void start_daemon(struct small_daemon *daemon) {
-    struct ferry_error error;
-    memset(daemon, 0, sizeof *daemon);
-    strcpy(daemon->folder, "/tmp/ferry-threads-XXXXXX");
-    CHECK(mkdtemp(daemon->folder) != NULL);
-    snprintf(daemon->endpoint, sizeof daemon->endpoint, "ipc://%s/s", daemon->folder);
-    daemon->listen[0] = daemon->endpoint;
-    struct ferry_server_options options = {.listen = daemon->listen,
-                                           .listen_count = 1,
-                                           .max_request_bytes = 1 << 20,
-                                           .outbox_bytes = 1 << 24,
-                                           .outbox_wait_ns = FERRY_NANOSECONDS_PER_SECOND};
-    CHECK(ferry_server_endpoint_open(&options, &daemon->server, &error) == FERRY_OK);
-    CHECK(pthread_create(&daemon->thread, NULL, serve, daemon) == 0);
-}
-
-static void stop_daemon(struct small_daemon *daemon) {
-    char lock[140];
-    daemon->stopping = true;
-    pthread_join(daemon->thread, NULL);
-    ferry_server_endpoint_close(daemon->server, 0);
-    snprintf(lock, sizeof lock, "%s/s.lock", daemon->folder);
-    unlink(lock);
-    rmdir(daemon->folder);
 }
 
 /* ---- requests ---- */
@@ -388,7 +308,7 @@ static void a_forked_child_is_told_to_connect_again(const struct small_daemon *d
 
 int main(void) {
     struct small_daemon daemon;
-    start_daemon(&daemon);
+    small_daemon_start(&daemon, answer_embed);
     threads_share_a_client(&daemon);
     many_in_flight_over_two_clients(&daemon);
     several_threads_take_from_one_queue(&daemon);
@@ -399,6 +319,6 @@ int main(void) {
     pending_bytes_are_bounded(&daemon);
     wrong_requests_are_refused(&daemon);
     a_forked_child_is_told_to_connect_again(&daemon);
-    stop_daemon(&daemon);
+    small_daemon_stop(&daemon);
     return 0;
 }

@@ -205,7 +205,8 @@ Test(wire_language_reply, random_choices_come_back) {
         cr_assert_eq(memcmp(read->ids, choice.ids, count * 4UL), 0);
         cr_assert_eq(memcmp(read->logprobs, choice.logprobs, count * 4UL), 0);
         if (top > 0)
-            cr_assert_eq(memcmp(read->top_logprobs, choice.top_logprobs, count * top * 4UL), 0);
+            cr_assert_eq(memcmp(read->top_logprobs, choice.top_logprobs, (size_t)count * top * 4),
+                         0);
         cr_assert_eq(reply.choices.seed, state);
     }
 }
