@@ -185,3 +185,20 @@ def test_a_stream_of_many_choices_leaves_time_for_others(scratch, start_daemon):
                 answers += "status" in decode(client.receive_body_or_none(20))
 
     assert means[True] < 5 * means[False], means
+
+
+def test_ids_and_alternatives_that_the_vocabulary_does_not_have(scratch, start_daemon):
+    """They once failed the whole step, and then the item, with a text about the step's entries."""
+    changes = {"vocabulary_size": 50, "width": 50, "begin_id": 0, "tokenizer": False}
+    daemon = start_daemon([make_fake_decoder(scratch / "fifty", **changes)])
+    with daemon.client() as client:
+        fields = {"op": "generate", "ids": [[1, 2]], "max_new_tokens": 3}
+        plain = client.ok(fields)["choices"]
+        for ids in ([50], [2**31 - 1, 60]):
+            stopped = client.ok({**fields, "stop_ids": ids, "min_new_tokens": 1})
+            assert "errors" not in stopped and stopped["choices"] == plain
+        choice = client.ok({**fields, "logprobs": True, "top": 100})["choices"][0][0]
+        assert sorted(ids_of(choice["top_ids"])[:50]) == list(range(50))
+        assert len(ids_of(choice["top_ids"])) == 3 * 50
+        score = client.ok({"op": "score", "ids": [[1, 2]], "top": 100})["scores"][0]
+        assert sorted(ids_of(score["top_ids"])[50:]) == list(range(50))
