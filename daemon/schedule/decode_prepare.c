@@ -20,8 +20,10 @@ static enum ferry_status prepare_item(struct ferry_tokenizer_session *session,
                                       struct ferry_item *item, struct ferry_error *error) {
     struct ferry_request *request = item->request;
     const struct ferry_loaded_model *model = request->model;
-    struct ferry_prompt_limits limits = {.ids = {model->max_length, model->vocabulary_size},
-                                         .begin_id = model->decoding.begin_id};
+    struct ferry_prompt_limits limits = {
+        .ids = {model->max_length, model->vocabulary_size},
+        .begin_id = model->decoding.begin_id,
+        .most_new_tokens = model->decoding.combined ? model->decoding.max_new_tokens : UINT32_MAX};
     struct ferry_item_ids prompt;
     enum ferry_status status =
         ferry_prompt_ids(session, &request->wire, &request->wire.items[item->index], &limits,

@@ -35,7 +35,7 @@ static void add_up(struct ferry_wire_score *score) {
 
 static bool make_score(struct ferry_request *request, const struct ferry_item *item,
                        struct ferry_wire_score *score) {
-    *score = (struct ferry_wire_score){0};
+    *score = (struct ferry_wire_score){.perplexity = (double)NAN};
     if (item->status != FERRY_OK)
         return true;
     *score = (struct ferry_wire_score){.ids = item->prompt,
@@ -43,7 +43,7 @@ static bool make_score(struct ferry_request *request, const struct ferry_item *i
                                        .top_ids = item->top_ids,
                                        .top_logprobs = item->top_logprobs,
                                        .count = item->prompt_length,
-                                       .top = request->wire.top};
+                                       .top = item->sequences[0].top};
     add_up(score);
     return token_texts(request, item->prompt, item->prompt_length, &score->tokens);
 }

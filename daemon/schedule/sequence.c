@@ -48,6 +48,12 @@ enum ferry_status ferry_sequences_count(const struct ferry_request *request, uin
     return status;
 }
 
+/* No more alternatives than the vocabulary has. */
+static uint32_t top_of(const struct ferry_request *request) {
+    uint32_t most = (uint32_t)request->model->vocabulary_size;
+    return request->wire.top < most ? request->wire.top : most;
+}
+
 /* Room for what is told of `tokens` tokens; NaN until it is known. */
 static bool allocate_told(struct ferry_arena *arena, uint32_t tokens, uint32_t top,
                           float **ret_logprobs, int32_t **ret_top_ids, float **ret_top_logprobs) {
@@ -84,7 +90,7 @@ static void make_window(struct ferry_sequence *sequence, const struct ferry_scor
     sequence->prompt_length = sequence->capacity = window->length;
     sequence->score_from = window->skipped == 0 ? 0 : window->skipped - 1;
     sequence->score_until = window->length - 1;
-    sequence->top = item->request->wire.top;
+    sequence->top = top_of(item->request);
     sequence->logprobs = item->logprobs + window->begin;
     if (item->top_ids != NULL) {
         sequence->top_ids = item->top_ids + (size_t)window->begin * sequence->top;
@@ -97,7 +103,7 @@ static void make_window(struct ferry_sequence *sequence, const struct ferry_scor
 static enum ferry_status make_windows(struct ferry_item *item, struct ferry_error *error) {
     struct ferry_request *request = item->request;
     struct ferry_score_windows windows = windows_of(request, item->prompt_length);
-    if (!allocate_told(&request->arena, item->prompt_length, request->wire.top, &item->logprobs,
+    if (!allocate_told(&request->arena, item->prompt_length, top_of(request), &item->logprobs,
                        &item->top_ids, &item->top_logprobs))
         return out_of_memory(error);
     for (uint32_t i = 0; i < windows.count; i++) {
@@ -114,9 +120,7 @@ static enum ferry_status make_next(struct ferry_item *item, struct ferry_error *
     sequence->prompt_length = item->prompt_length;
     sequence->capacity = item->prompt_length + 1;
     sequence->told_from = item->prompt_length;
-    sequence->top = item->request->wire.top;
-    if ((int32_t)sequence->top > item->request->model->vocabulary_size)
-        sequence->top = (uint32_t)item->request->model->vocabulary_size;
+    sequence->top = top_of(item->request);
     sequence->sampling = (struct ferry_sampling){.top_p = 1, .repetition_penalty = 1};
     sequence->growing = ferry_arena_allocate(arena, sizeof *sequence->growing);
     if (sequence->growing == NULL || !allocate_told(arena, 1, sequence->top, &sequence->logprobs,
@@ -135,24 +139,25 @@ static uint32_t most_new_tokens(const struct ferry_request *request, uint32_t pr
     return most < room ? most : room;
 }
 
-/* Ids that may not come before min_new_tokens: those that would end the choice. */
+/* Ids that may not come before min_new_tokens: those that would end the choice. A client may name
+ * ids that the model does not have; they cannot come anyway. */
 static bool make_forbidden(struct ferry_sequence *sequence) {
     struct ferry_request *request = sequence->item->request;
     const struct ferry_wire_generation *generation = &request->wire.generation;
     const struct ferry_manifest_decoding *decoding = &request->model->decoding;
-    uint32_t ends = generation->ignore_end ? 0 : decoding->end_id_count;
+    uint32_t count = generation->ignore_end ? 0 : decoding->end_id_count;
     if (generation->min_new_tokens == 0)
         return true;
     int32_t *forbidden = ferry_arena_allocate(
-        &request->arena, (ends + generation->stop_id_count + 1UL) * sizeof *forbidden);
+        &request->arena, (count + generation->stop_id_count + 1UL) * sizeof *forbidden);
     if (forbidden == NULL)
         return false;
-    memcpy(forbidden, decoding->end_ids, ends * sizeof *forbidden);
-    if (generation->stop_id_count > 0)
-        memcpy(forbidden + ends, generation->stop_ids,
-               generation->stop_id_count * sizeof *forbidden);
+    memcpy(forbidden, decoding->end_ids, count * sizeof *forbidden);
+    for (uint32_t i = 0; i < generation->stop_id_count; i++)
+        if (generation->stop_ids[i] < request->model->vocabulary_size)
+            forbidden[count++] = generation->stop_ids[i];
     sequence->forbidden = forbidden;
-    sequence->forbidden_count = ends + generation->stop_id_count;
+    sequence->forbidden_count = count;
     return true;
 }
 
@@ -207,7 +212,7 @@ static enum ferry_status make_choice(struct ferry_sequence *sequence, struct fer
     sequence->ids = ids;
     sequence->growing = ids + length;
     if (generation->logprobs) {
-        sequence->top = request->wire.top;
+        sequence->top = top_of(request);
         sequence->score_until = generation->echo ? length - 1 : 0;
         if (!allocate_told(&request->arena, sequence->capacity - sequence->told_from, sequence->top,
                            &sequence->logprobs, &sequence->top_ids, &sequence->top_logprobs))

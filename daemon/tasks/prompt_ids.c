@@ -1,15 +1,17 @@
 #include "daemon/tasks/prompt_ids.h"
 
-uint32_t ferry_prompt_room(const struct ferry_wire_request *request, uint32_t max_length) {
-    uint32_t room = max_length;
-    if (request->operation != FERRY_OPERATION_SCORE && room > 1) {
-        bool cut = request->truncate != FERRY_WIRE_TRUNCATE_ERROR;
-        uint32_t wanted = request->operation == FERRY_OPERATION_GENERATE && cut
-                              ? request->generation.max_new_tokens
-                              : 1;
-        room = wanted < room ? room - wanted : 1;
-    }
-    return room;
+uint32_t ferry_prompt_room(const struct ferry_wire_request *request,
+                           const struct ferry_prompt_limits *limits) {
+    uint32_t room = limits->ids.max_length;
+    if (request->operation == FERRY_OPERATION_SCORE || room <= 1)
+        return room;
+    uint32_t wanted = 1;
+    if (request->operation == FERRY_OPERATION_GENERATE &&
+        request->truncate != FERRY_WIRE_TRUNCATE_ERROR)
+        wanted = request->generation.max_new_tokens;
+    if (wanted > limits->most_new_tokens)
+        wanted = limits->most_new_tokens;
+    return wanted < room ? room - wanted : 1;
 }
 
 static enum ferry_status empty_prompt(const struct ferry_wire_request *request,
@@ -47,7 +49,7 @@ enum ferry_status ferry_prompt_ids(struct ferry_tokenizer_session *session,
     if (is_text ? item->text.size == 0 : item->id_count == 0)
         return empty_prompt(request, limits, arena, ret_ids, error);
     struct ferry_id_limits ids = limits->ids;
-    ids.max_length = ferry_prompt_room(request, ids.max_length);
+    ids.max_length = ferry_prompt_room(request, limits);
     if (!request->windows)
         return ferry_text_to_ids(session, request, item, &ids, arena, ret_ids, error);
     struct ferry_wire_request whole = *request; /* max_tokens is then the size of a window */

@@ -7,12 +7,14 @@
 struct ferry_prompt_limits {
     struct ferry_id_limits ids; /* the model's */
     int32_t begin_id;           /* stands for an empty prompt; -1: none */
+    uint32_t most_new_tokens;   /* that the model makes for one request */
 };
 
 /* The longest prompt that a request may have here: score takes the whole context, next and generate
- * leave room for what is to come (all of max_new_tokens where the prompt may be cut, one token
- * where a longer prompt is an error). */
-uint32_t ferry_prompt_room(const struct ferry_wire_request *request, uint32_t max_length);
+ * leave room for what is to come (where the prompt may be cut, all of max_new_tokens that the model
+ * makes; one token where a longer prompt is an error). */
+uint32_t ferry_prompt_room(const struct ferry_wire_request *request,
+                           const struct ferry_prompt_limits *limits);
 
 /* As ferry_text_to_ids, but: no pairs, an empty prompt of next and generate is the begin id, and
  * with request->windows the ids may be longer than the limit. Errors: likewise. */

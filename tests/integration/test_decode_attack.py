@@ -6,7 +6,7 @@ import pytest
 
 from daemon_process import Daemon
 from fake_rows import fake_greedy
-from model_folders import DECODE_VOCABULARY, make_fake_decoder
+from model_folders import DECODE_LENGTH, DECODE_VOCABULARY, make_fake_decoder
 from raw_protocol import decode, ids_of
 
 
@@ -185,3 +185,36 @@ def test_a_stream_of_many_choices_leaves_time_for_others(scratch, start_daemon):
                 answers += "status" in decode(client.receive_body_or_none(20))
 
     assert means[True] < 5 * means[False], means
+
+
+def test_ids_and_alternatives_that_the_vocabulary_does_not_have(scratch, start_daemon):
+    """They once failed the whole step, and then the item, with a text about the step's entries."""
+    changes = {"vocabulary_size": 50, "width": 50, "begin_id": 0, "tokenizer": False}
+    daemon = start_daemon([make_fake_decoder(scratch / "fifty", **changes)])
+    with daemon.client() as client:
+        fields = {"op": "generate", "ids": [[1, 2]], "max_new_tokens": 3}
+        plain = client.ok(fields)["choices"]
+        for ids in ([50], [2**31 - 1, 60]):
+            stopped = client.ok({**fields, "stop_ids": ids, "min_new_tokens": 1})
+            assert "errors" not in stopped and stopped["choices"] == plain
+        choice = client.ok({**fields, "logprobs": True, "top": 100})["choices"][0][0]
+        assert sorted(ids_of(choice["top_ids"])[:50]) == list(range(50))
+        assert len(ids_of(choice["top_ids"])) == 3 * 50
+        score = client.ok({"op": "score", "ids": [[1, 2]], "top": 100})["scores"][0]
+        assert sorted(ids_of(score["top_ids"])[50:]) == list(range(50))
+
+
+def test_a_combined_model_keeps_room_for_what_it_makes_at_most(scratch, start_daemon):
+    """A prompt was cut for max_new_tokens that the model never makes: to a single token."""
+    changes = {
+        "decode": "module",
+        "output": {"index": 0, "shape": "new_ids"},
+        "inputs": [{"kind": "ids", "dtype": "int64"}, {"kind": "new_tokens", "dtype": "int"}],
+        "max_new_tokens": 16,
+    }
+    daemon = start_daemon([make_fake_decoder(scratch / "combined", **changes)])
+    ids = [i % 256 for i in range(200)]
+    with daemon.client() as client:
+        reply = client.ok({"op": "generate", "ids": [ids], "truncate": "left"})
+        assert reply["tokens"] == [DECODE_LENGTH - 16]
+        assert len(ids_of(reply["choices"][0][0]["ids"])) == 16

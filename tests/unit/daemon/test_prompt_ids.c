@@ -52,14 +52,18 @@ Test(prompt_ids, one_huge_text_is_one_window_without_being_asked_for_more) {
 }
 
 Test(prompt_ids, generate_keeps_room) {
+    struct ferry_prompt_limits limits = {.ids = {.max_length = 64}, .most_new_tokens = UINT32_MAX};
     struct ferry_wire_request request = request_of(FERRY_OPERATION_GENERATE);
     cr_assert_eq(request.truncate, FERRY_WIRE_TRUNCATE_ERROR);
-    cr_assert_eq(ferry_prompt_room(&request, 64), 63, "not cut: one token has to fit");
+    cr_assert_eq(ferry_prompt_room(&request, &limits), 63, "not cut: one token has to fit");
     request.truncate = FERRY_WIRE_TRUNCATE_LEFT;
     request.generation.max_new_tokens = 40;
-    cr_assert_eq(ferry_prompt_room(&request, 64), 24, "cut: all that was asked for has to fit");
+    cr_assert_eq(ferry_prompt_room(&request, &limits), 24,
+                 "cut: all that was asked for has to fit");
     request.generation.max_new_tokens = 100;
-    cr_assert_eq(ferry_prompt_room(&request, 64), 1);
+    cr_assert_eq(ferry_prompt_room(&request, &limits), 1);
+    limits.most_new_tokens = 16;
+    cr_assert_eq(ferry_prompt_room(&request, &limits), 48, "a combined model makes no more");
     request = request_of(FERRY_OPERATION_SCORE);
-    cr_assert_eq(ferry_prompt_room(&request, 64), 64);
+    cr_assert_eq(ferry_prompt_room(&request, &limits), 64);
 }
