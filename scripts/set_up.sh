@@ -17,6 +17,8 @@ PROGRAM_TARGETS=(ferryd ferry ferry_torch)
 . "$SCRIPTS/native_build.sh"
 # shellcheck source=scripts/default_model.sh
 . "$SCRIPTS/default_model.sh"
+# shellcheck source=scripts/gpt2_vocabulary.sh
+. "$SCRIPTS/gpt2_vocabulary.sh"
 # shellcheck source=scripts/announcement.sh
 . "$SCRIPTS/announcement.sh"
 
@@ -33,6 +35,7 @@ set_up() {
     install_requirements try "$SCRIPTS/requirements-try.txt"
     install_cuda_libraries
     [ "$purpose" != check ] || install_requirements check "$SCRIPTS/requirements-check.txt"
+    [ "$purpose" != check ] || fetch_gpt2_vocabulary
     export_default_model
     build_programs
 }

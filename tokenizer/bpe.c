@@ -259,13 +259,40 @@ static inline int32_t find_whole(const struct ferry_bpe *bpe, const char *bytes,
     }
 }
 
+static inline bool may_join(const struct ferry_bpe *bpe, const char *bytes, size_t at) {
+    unsigned bit = (unsigned)(unsigned char)bytes[at - 1] << 8 | (unsigned char)bytes[at];
+    return bpe->bigrams[bit / 64] >> bit % 64 & 1;
+}
+
+/* [begin, end) of a pre-token, which no token leaves. */
+static bool encode_part(const struct ferry_bpe *bpe, struct ferry_bpe_workspace *workspace,
+                        const char *bytes, size_t begin, size_t end, struct ferry_token_run *run) {
+    size_t size = end - begin, before = run->count;
+    bool has_memory = size <= SHORT_SIZE ? encode_short(bpe, bytes + begin, size, run)
+                                         : encode_long(bpe, workspace, bytes + begin, size, run);
+    for (size_t at = before; begin > 0 && run->wants_offsets && at < run->count; at++) {
+        run->offsets[at].begin += (uint32_t)begin;
+        run->offsets[at].end += (uint32_t)begin;
+    }
+    return has_memory;
+}
+
+/* Two bytes that stand side by side in no token are never merged: what lies on both sides of them
+ * is merged apart, which keeps most parts short. */
 bool ferry_bpe_encode(const struct ferry_bpe *bpe, struct ferry_bpe_workspace *workspace,
                       const char *bytes, size_t size, struct ferry_token_run *run) {
     int32_t whole = bpe->whole ? find_whole(bpe, bytes, size) : -1;
     if (whole >= 0)
         return ferry_token_run_append(run, whole, 0, (uint32_t)size);
-    return size <= SHORT_SIZE ? encode_short(bpe, bytes, size, run)
-                              : encode_long(bpe, workspace, bytes, size, run);
+    size_t begin = 0;
+    for (size_t at = 1; at <= size; at++) {
+        if (at < size && may_join(bpe, bytes, at))
+            continue;
+        if (!encode_part(bpe, workspace, bytes, begin, at, run))
+            return false;
+        begin = at;
+    }
+    return true;
 }
 
 size_t ferry_bpe_workspace_bytes(const struct ferry_bpe_workspace *workspace) {

@@ -32,8 +32,9 @@ struct ferry_bpe {
     bool ignore_merges;             /* a pre-token that is in the vocabulary is that token */
     uint32_t *whole;                /* owned hash table: tokens that their own bytes become */
     size_t whole_mask;
-    char *bytes;       /* owned: what the tokens of the vocabulary stand for */
-    uint32_t *offsets; /* owned: of each id into bytes, id_bound + 1; none for other texts */
+    uint64_t bigrams[1024]; /* bit 256 * a + b: some token has the byte b behind an a */
+    char *bytes;            /* owned: what the tokens of the vocabulary stand for */
+    uint32_t *offsets;      /* owned: of each id into bytes, id_bound + 1; none for other texts */
     int32_t id_bound;
 };
 

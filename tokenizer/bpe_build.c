@@ -69,6 +69,17 @@ static bool build_bytes(struct ferry_bpe *bpe, const struct ferry_vocabulary *vo
     return true;
 }
 
+/* With unknown bytes every bigram counts: neighbours of them may become one token. */
+static void build_bigrams(struct ferry_bpe *bpe) {
+    memset(bpe->bigrams, bpe->has_unknown ? 0xFF : 0, sizeof bpe->bigrams);
+    for (int32_t id = 0; id < bpe->id_bound; id++)
+        for (uint32_t at = bpe->offsets[id] + 1; at < bpe->offsets[id + 1]; at++) {
+            unsigned first = (unsigned char)bpe->bytes[at - 1];
+            unsigned bit = first << 8 | (unsigned char)bpe->bytes[at];
+            bpe->bigrams[bit / 64] |= UINT64_C(1) << bit % 64;
+        }
+}
+
 static enum ferry_status find_bytes(struct ferry_bpe *bpe,
                                     const struct ferry_vocabulary *vocabulary,
                                     struct ferry_error *error) {
@@ -132,7 +143,10 @@ enum ferry_status ferry_bpe_finish(struct ferry_bpe *bpe, const struct ferry_voc
     enum ferry_status status = find_bytes(bpe, vocabulary, error);
     if (status != FERRY_OK)
         return status;
-    if (!build_filter(bpe) || !build_bytes(bpe, vocabulary) || !build_whole(bpe))
+    bool has_memory = build_filter(bpe) && build_bytes(bpe, vocabulary);
+    if (has_memory)
+        build_bigrams(bpe);
+    if (!has_memory || !build_whole(bpe))
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the vocabulary");
     return FERRY_OK;
 }

@@ -38,18 +38,22 @@ static inline void ferry_chunk_prepare(const struct ferry_word_cache *cache, con
     __builtin_prefetch(ferry_cache_home(cache, chunk->key.hash));
 }
 
+static inline bool ferry_chunk_append_entry(const struct ferry_long_entry *entry,
+                                            struct ferry_token_run *run) {
+    if (!entry)
+        return false;
+    memcpy(run->ids + run->count, entry->ids, entry->count * sizeof *entry->ids);
+    run->count += entry->count;
+    return true;
+}
+
 static inline bool ferry_chunk_append_long(const struct ferry_word_cache *cache, const char *text,
                                            const struct ferry_chunk *chunk,
                                            struct ferry_token_run *run) {
     if (chunk->size > FERRY_CACHE_LONG_BYTES)
         return false;
-    const struct ferry_long_entry *found =
-        ferry_cache_find_long(cache, chunk->key.hash, text + chunk->begin, chunk->size);
-    if (!found)
-        return false;
-    memcpy(run->ids + run->count, found->ids, found->count * sizeof *found->ids);
-    run->count += found->count;
-    return true;
+    return ferry_chunk_append_entry(
+        ferry_cache_find_long(cache, chunk->key.hash, text + chunk->begin, chunk->size), run);
 }
 
 /* Appends the ids of a chunk that is in the cache; there is room for FERRY_CACHE_LONG_IDS. */
@@ -64,7 +68,7 @@ static inline bool ferry_chunk_append(const struct ferry_word_cache *cache, cons
     int32_t *target = run->ids + run->count;
     uint32_t first = (uint32_t)found->ids[0], count = first >> FERRY_CACHE_COUNT_SHIFT;
     if (count == FERRY_CACHE_IS_LONG)
-        return ferry_chunk_append_long(cache, text, chunk, run);
+        return ferry_chunk_append_entry(ferry_cache_linked(cache, found), run);
     memcpy(target, found->ids, sizeof found->ids);
     target[0] = (int32_t)(first & ((1U << FERRY_CACHE_COUNT_SHIFT) - 1));
     run->count += count;

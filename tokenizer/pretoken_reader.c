@@ -108,16 +108,44 @@ static enum ferry_status consume_with_offsets(struct text_reader *reader,
     return FERRY_OK;
 }
 
+/* The ids of a short pre-token that is in the cache with them; NULL when it is not. */
+static inline const int32_t *find_ids(const struct ferry_word_cache *cache,
+                                      const struct ferry_chunk *chunk, uint32_t *count) {
+    if (chunk->size > FERRY_CACHE_SHORT_BYTES)
+        return NULL;
+    const struct ferry_short_entry *found = ferry_cache_find_short(cache, &chunk->key);
+    if (!found)
+        return NULL;
+    *count = (uint32_t)found->ids[0] >> FERRY_CACHE_COUNT_SHIFT;
+    return *count == FERRY_CACHE_IS_LONG ? NULL : found->ids;
+}
+
+/* Ids only: nearly all pre-tokens are short and in the cache. */
 static enum ferry_status consume(struct text_reader *reader, const struct ferry_chunk *chunks,
                                  size_t count) {
+    const struct ferry_word_cache *cache = &reader->session->cache;
+    struct ferry_token_run *run = reader->run;
+    const size_t room = count * FERRY_CACHE_SHORT_IDS;
+    size_t at = 0;
     if (reader->run->wants_offsets)
         return consume_with_offsets(reader, chunks, count);
-    for (size_t at = 0; at < count && !ferry_reader_is_done(reader); at++) {
-        if (!append_pretoken(reader, &chunks[at], reader->text))
-            return ferry_reader_fail_memory(reader);
-        reader->furthest = chunks[at].begin + chunks[at].size;
+    bool has_memory = ferry_token_run_reserve(run, room);
+    for (; has_memory && at < count && !ferry_reader_is_done(reader); at++) {
+        uint32_t found = 0;
+        const int32_t *ids = find_ids(cache, &chunks[at], &found);
+        if (ids) {
+            int32_t *target = run->ids + run->count;
+            memcpy(target, ids, FERRY_CACHE_SHORT_IDS * sizeof *ids);
+            target[0] &= (1 << FERRY_CACHE_COUNT_SHIFT) - 1;
+            run->count += found;
+        } else {
+            has_memory = append_pretoken(reader, &chunks[at], reader->text) &&
+                         ferry_token_run_reserve(run, room);
+        }
     }
-    return FERRY_OK;
+    if (at > 0)
+        reader->furthest = chunks[at - 1].begin + chunks[at - 1].size;
+    return has_memory ? FERRY_OK : ferry_reader_fail_memory(reader);
 }
 
 /* Whether the end of a pre-token is what it will be when more of the text is known. */

@@ -226,11 +226,19 @@ static uint64_t split_contractions(const struct ferry_pretoken_scan *scan, uint6
     return begins;
 }
 
+/* Whether what follows is not worth a look at 64 bytes. */
+static inline bool begins_beyond_ascii(const struct ferry_pretoken_scan *scan, size_t at) {
+    uint64_t eight = 0;
+    size_t left = scan->readable - at;
+    memcpy(&eight, scan->text + at, left < sizeof eight ? left : sizeof eight);
+    return (eight & UINT64_C(0x8080808080808080)) != 0;
+}
+
 uint64_t ferry_pretoken_begins(const struct ferry_pretoken_scan *scan, size_t at, bool is_end) {
     const char *text = scan->text + at;
     size_t known = scan->end - at < BLOCK ? scan->end - at : BLOCK;
     char padded[BLOCK];
-    if ((unsigned char)text[0] >= 0x80 || (known > 1 && (unsigned char)text[1] >= 0x80))
+    if (begins_beyond_ascii(scan, at))
         return 1;
     if (scan->readable - at < BLOCK) {
         memset(padded, 0, sizeof padded);

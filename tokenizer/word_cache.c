@@ -102,14 +102,16 @@ static void put_short(struct ferry_word_cache *cache, const struct ferry_cache_k
     entry->ids[0] |= shown_count << FERRY_CACHE_COUNT_SHIFT;
 }
 
-static void put_long(struct ferry_word_cache *cache, uint64_t hash, const char *bytes, size_t size,
-                     const int32_t *ids, size_t count) {
+/* Returns the entry's place in the arena. */
+static uint32_t put_long(struct ferry_word_cache *cache, uint64_t hash, const char *bytes,
+                         size_t size, const int32_t *ids, size_t count) {
     size_t needed = sizeof(struct ferry_long_entry) + count * sizeof *ids + size;
     needed = (needed + 3) & ~(size_t)3;
     if (needed > cache->arena_size - cache->arena_used) {
         size_t buckets = (size_t)1 << cache->index_bits;
         memset(cache->index, 0, buckets * FERRY_CACHE_INDEX_WAYS * sizeof *cache->index);
         cache->arena_used = ARENA_BEGIN;
+        cache->generation = (cache->generation + 1) & INT32_MAX;
     }
     uint64_t *bucket = ferry_cache_index_bucket(cache, hash);
     unsigned way = 0;
@@ -122,8 +124,10 @@ static void put_long(struct ferry_word_cache *cache, uint64_t hash, const char *
     entry->count = (uint8_t)count;
     memcpy(entry->ids, ids, count * sizeof *ids);
     memcpy(entry->ids + count, bytes, size);
-    bucket[way] = (hash >> 32) << 32 | cache->arena_used;
+    uint32_t place = cache->arena_used;
+    bucket[way] = (hash >> 32) << 32 | place;
     cache->arena_used += (uint32_t)needed;
+    return place;
 }
 
 void ferry_cache_put(struct ferry_word_cache *cache, const struct ferry_cache_key *key,
@@ -132,8 +136,9 @@ void ferry_cache_put(struct ferry_word_cache *cache, const struct ferry_cache_ke
     if (is_short && count <= FERRY_CACHE_SHORT_IDS) {
         put_short(cache, key, ids, count, (int32_t)count);
     } else if (size <= FERRY_CACHE_LONG_BYTES && count <= FERRY_CACHE_LONG_IDS) {
-        put_long(cache, key->hash, bytes, size, ids, count);
+        int32_t place = (int32_t)put_long(cache, key->hash, bytes, size, ids, count);
+        const int32_t link[] = {0, place, cache->generation};
         if (is_short)
-            put_short(cache, key, NULL, 0, FERRY_CACHE_IS_LONG);
+            put_short(cache, key, link, sizeof link / sizeof *link, FERRY_CACHE_IS_LONG);
     }
 }

@@ -2,9 +2,10 @@
  *
  * Pieces of up to 15 bytes with up to four ids lie in an open-addressing table of two entries a
  * cache line: the key is the piece itself with its length in the last byte, so that one comparison
- * of 16 bytes is exact. Longer ones, up to 255 bytes and ids, lie one after another in an arena
- * behind an index of hashes; when the arena is full it starts anew. All of it begins as zero pages,
- * so that a session that reads little costs little. One thread. */
+ * of 16 bytes is exact. Those with more ids lead from there to the long ones. Longer pieces, up to
+ * 255 bytes and ids, lie one after another in an arena behind an index of hashes; when the arena is
+ * full it starts anew. All of it begins as zero pages, so that a session that reads little costs
+ * little. One thread. */
 #ifndef FERRY_WORD_CACHE_H
 #define FERRY_WORD_CACHE_H
 
@@ -48,6 +49,7 @@ struct ferry_word_cache {
     unsigned index_bits;
     char *arena;
     uint32_t arena_size, arena_used;
+    int32_t generation;   /* how often the arena began anew */
     uint32_t next_victim; /* which entry gives way where all are taken */
 };
 
@@ -122,6 +124,14 @@ ferry_cache_find_short(const struct ferry_word_cache *cache, const struct ferry_
             return NULL; /* empty: nothing lies behind it */
     }
     return NULL;
+}
+
+/* The long entry that a short one with FERRY_CACHE_IS_LONG stands for; NULL when it is gone. */
+static inline const struct ferry_long_entry *
+ferry_cache_linked(const struct ferry_word_cache *cache, const struct ferry_short_entry *entry) {
+    if (entry->ids[2] != cache->generation)
+        return NULL;
+    return (const struct ferry_long_entry *)(const void *)(cache->arena + entry->ids[1]);
 }
 
 /* NULL when it is not there; valid until the next put. */

@@ -224,21 +224,25 @@ std::vector<ferry_activation> activations(const TraceConstants &constants) {
     return found;
 }
 
-bool names_heads(const TraceConstants &constants, uint32_t width, uint32_t heads) {
+// How sure the graph's constants are of a number of heads: 2, it and the width of a head stand
+// there; 1, that width alone, as transformers writes it; 0, neither.
+int trust_in_heads(const TraceConstants &constants, uint32_t width, uint32_t heads) {
     auto has = [&](int64_t number) {
         return std::find(constants.numbers.begin(), constants.numbers.end(), number) !=
                constants.numbers.end();
     };
-    return has(heads) || has(width / heads);
+    if (!has(width / heads))
+        return 0;
+    return has(heads) ? 2 : 1;
 }
 
-void add_variants(Gpt2Reading &reading, ferry_gpt2_shape shape, bool likely) {
+void add_variants(std::vector<ferry_gpt2_shape> &variants, ferry_gpt2_shape shape) {
     constexpr std::array<std::array<bool, 2>, 4> scales = {
         {{true, false}, {true, true}, {false, false}, {false, true}}};
     for (const std::array<bool, 2> &scale : scales) {
         shape.scale_by_head_width = scale[0];
         shape.scale_by_layer = scale[1];
-        (likely ? reading.likely : reading.possible).push_back(shape);
+        variants.push_back(shape);
     }
 }
 
@@ -247,16 +251,18 @@ void list_variants(Gpt2Reading &reading, const TraceConstants &constants) {
     if (epsilons.empty())
         epsilons.push_back(1e-5);
     ferry_gpt2_shape shape = reading.shape;
-    for (ferry_activation activation : activations(constants))
-        for (double epsilon : epsilons)
-            for (uint32_t heads = 1; heads <= shape.width; heads++) {
-                if (shape.width % heads != 0)
-                    continue;
-                shape.activation = activation;
-                shape.epsilon = static_cast<float>(epsilon);
-                shape.heads = heads;
-                add_variants(reading, shape, names_heads(constants, shape.width, heads));
-            }
+    for (int trust : {2, 1, 0})
+        for (ferry_activation activation : activations(constants))
+            for (double epsilon : epsilons)
+                for (uint32_t heads = 1; heads <= shape.width; heads++) {
+                    if (shape.width % heads != 0 ||
+                        trust_in_heads(constants, shape.width, heads) != trust)
+                        continue;
+                    shape.activation = activation;
+                    shape.epsilon = static_cast<float>(epsilon);
+                    shape.heads = heads;
+                    add_variants(reading.variants, shape);
+                }
 }
 
 } // namespace
@@ -276,7 +282,7 @@ Gpt2Reading read_gpt2(const TracedModel &model, std::string &reason) {
     }
     reading.shape = shape;
     list_variants(reading, model.constants());
-    if (reading.likely.empty() && reading.possible.empty()) {
+    if (reading.variants.empty()) {
         reason = "its activation is none that is known here (gelu, its approximation, relu)";
         return reading;
     }

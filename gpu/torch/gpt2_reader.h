@@ -14,11 +14,9 @@
 namespace ferry {
 
 struct Gpt2Reading {
-    ferry_gpt2_shape shape = {};                 // of the first variant
+    ferry_gpt2_shape shape = {};                 // without heads, scales, activation
     std::unique_ptr<ferry_gpt2_weights> weights; // borrowed from the trace's tensors
-    // What the graph makes likely, then what else the shapes allow.
-    std::vector<ferry_gpt2_shape> likely;
-    std::vector<ferry_gpt2_shape> possible;
+    std::vector<ferry_gpt2_shape> variants;      // the likeliest first
 };
 
 // No weights: this is not GPT-2, `reason` says what is missing.

@@ -36,7 +36,7 @@ std::string text_of(float difference) {
     return text;
 }
 
-// The variant that is nearest to the trace over a short sequence.
+// A variant that is near to the trace over a short sequence, or the nearest.
 class VariantSearch {
   public:
     VariantSearch(Gpt2Model &packed, const DecoderProof &proof, const ferry_decoder_options &given)
@@ -46,8 +46,11 @@ class VariantSearch {
         options_.max_step_tokens = 0;
     }
 
-    void add(const std::vector<ferry_gpt2_shape> &variants) {
+    // Stops at one that leaves no doubt.
+    void run(const std::vector<ferry_gpt2_shape> &variants) {
         for (const ferry_gpt2_shape &variant : variants) {
+            if (nearest_ < proof_.tolerance() / 4)
+                return;
             packed_.set_variant(variant);
             float difference = proof_.try_short(*packed_.make_decoder(16, options_));
             if (difference >= nearest_)
@@ -87,9 +90,7 @@ std::shared_ptr<Gpt2Model> recognise(const ferry_engine_model &model, const Deco
     }
     auto packed = std::make_shared<Gpt2Model>(reading);
     VariantSearch search(*packed, proof, options);
-    search.add(reading.likely);
-    if (!search.found())
-        search.add(reading.possible);
+    search.run(reading.variants);
     if (!search.found()) {
         reason = "GPT-2 with its weights gives log-probabilities that differ by " +
                  text_of(search.nearest());

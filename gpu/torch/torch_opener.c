@@ -17,11 +17,12 @@
 static pthread_mutex_t open_mutex = PTHREAD_MUTEX_INITIALIZER;
 static const struct ferry_engine *opened; /* under open_mutex until set; never closed */
 
-/* Without a limit oneDNN keeps a primitive for every shape it has met. What the user has set stays.
- */
-static void limit_shape_caches(void) {
+/* What the user has set stays. Without a limit oneDNN keeps a primitive for every shape it has met,
+ * and OpenMP's threads wait for each other for milliseconds without giving up their cores. */
+static void settle_environment(void) {
     setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64", 0);
     setenv("LRU_CACHE_CAPACITY", "16", 0);
+    setenv("GOMP_SPINCOUNT", "20000", 0);
 }
 
 static enum ferry_status path_beside(const char *name, char path[PATH_MAX],
@@ -62,7 +63,7 @@ static enum ferry_status open_engine(const struct ferry_engine_options *options,
                                      struct ferry_error *error) {
     if (options->log_level != 0)
         ferry_log_set_level((enum ferry_log_level)options->log_level);
-    limit_shape_caches();
+    settle_environment();
     enum ferry_status status = options->mkl_intel_path ? open_mkl_path(error) : FERRY_OK;
     if (status != FERRY_OK)
         return status;

@@ -14,10 +14,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PLAN_BYTES = 16, TOKENIZERS = 3, SMALL_CACHE_BYTES = 4096 };
+enum { PLAN_BYTES = 16, TOKENIZERS = 5, SMALL_CACHE_BYTES = 4096 };
 
 static const char *const TOKENIZER_FILES[TOKENIZERS] = {
-    "added_tokens/tokenizer.json", "cased/tokenizer.json", "vocabulary/vocab.txt"};
+    "added_tokens/tokenizer.json", "cased/tokenizer.json", "vocabulary/vocab.txt",
+    "byte_level/tokenizer.json", "roberta/tokenizer.json"};
 
 struct subject {
     struct ferry_tokenizer *tokenizer;
@@ -160,6 +161,27 @@ static void check_same(const struct ferry_encodings *one, const struct ferry_enc
     }
 }
 
+/* Token by token the same text comes, in whole characters. */
+static void compare_with_stream(const struct ferry_tokenizer *tokenizer, const int32_t *ids,
+                                size_t count, bool skip, const char *expected, size_t size) {
+    struct ferry_text_stream stream;
+    struct ferry_error error = {FERRY_OK, ""};
+    struct ferry_buffer text;
+    bool is_wordpiece = strcmp(ferry_tokenizer_kind(tokenizer), "wordpiece") == 0;
+    enum ferry_status status = ferry_text_stream_begin(&stream, tokenizer, skip, &error);
+    REQUIRE(status == (is_wordpiece ? FERRY_UNSUPPORTED : FERRY_OK));
+    if (is_wordpiece)
+        return;
+    ferry_buffer_init(&text, size);
+    for (size_t i = 0; i < count; i++) {
+        REQUIRE(ferry_text_stream_push(&stream, ids[i], &text, &error) == FERRY_OK);
+        REQUIRE(!text.size || is_valid_utf8((const char *)text.data, text.size));
+    }
+    REQUIRE(ferry_text_stream_end(&stream, &text, &error) == FERRY_OK);
+    REQUIRE(text.size == size && (!size || !memcmp(text.data, expected, size)));
+    ferry_buffer_free(&text);
+}
+
 static void decode(const struct plan *plan, struct ferry_tokenizer_session *session,
                    const int32_t *ids, size_t count) {
     struct ferry_error error = {FERRY_OK, ""};
@@ -176,6 +198,8 @@ static void decode(const struct plan *plan, struct ferry_tokenizer_session *sess
             ferry_tokenizer_decode(session, ids, count, skip, &text, &size, &error);
         REQUIRE(status == (all_exist ? FERRY_OK : FERRY_INVALID_INPUT));
         REQUIRE(status != FERRY_OK || !size || is_valid_utf8(text, size));
+        if (status == FERRY_OK)
+            compare_with_stream(plan->subject->tokenizer, ids, count, skip, text, size);
     }
 }
 

@@ -1,7 +1,8 @@
 /* Fuzz target: load a tokenizer from arbitrary files, and use what was loaded.
  *
  * Input: one byte says which file the rest is: 'J' tokenizer.json, 'V' vocab.txt, 'C'
- * tokenizer_config.json beside the sound vocab.txt of tests/fuzz/data/vocabulary. Whatever it
+ * tokenizer_config.json beside a sound vocab.txt, 'M' vocab.json, a zero byte and merges.txt, 'R' a
+ * rank file, 'S' tokenizer_config.json beside vocab.json and merges.txt. Whatever it
  * holds, loading says OK, BAD_DATA or UNSUPPORTED with a reason, and what was loaded encodes and
  * decodes. */
 #include <stdint.h>
@@ -27,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static char folder[64];
 
 static void remove_folder(void) {
-    static const char *const names[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json"};
+    static const char *const names[] = {"tokenizer.json", "vocab.txt",  "tokenizer_config.json",
+                                        "vocab.json",     "merges.txt", "fuzz.tiktoken"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -61,15 +63,44 @@ static void remove_file(const char *name) {
     unlink(path);
 }
 
+/* vocab.json with a token for each byte, and two merges. */
+static void write_sound_bpe(void) {
+    char words[8192];
+    size_t size = 0;
+    size += (size_t)snprintf(words, sizeof words, "{\"ab\": 256, \"abb\": 257");
+    unsigned substitute = 0x100;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        bool is_printable = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
+        size += (size_t)snprintf(words + size, sizeof words - size, ", \"\\u%04x\": %u",
+                                 is_printable ? byte : substitute++, byte);
+    }
+    size += (size_t)snprintf(words + size, sizeof words - size, "}");
+    write_file("vocab.json", words, size);
+    write_file("merges.txt", "a b\nab b\n", 9);
+}
+
 static void lay_out(const uint8_t *data, size_t size) {
     static const char sound[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nun\n##able\na\nb\n##b\n";
     char kind = (char)data[0];
-    remove_file("tokenizer.json");
-    remove_file("tokenizer_config.json");
+    static const char *const optional[] = {"tokenizer.json", "tokenizer_config.json",
+                                           "vocab.txt",      "vocab.json",
+                                           "merges.txt",     "fuzz.tiktoken"};
+    for (size_t i = 0; i < sizeof optional / sizeof *optional; i++)
+        remove_file(optional[i]);
     if (kind == 'V') {
         write_file("vocab.txt", data + 1, size - 1);
     } else if (kind == 'C') {
         write_file("vocab.txt", sound, sizeof sound - 1);
+        write_file("tokenizer_config.json", data + 1, size - 1);
+    } else if (kind == 'M') {
+        const uint8_t *middle = memchr(data, 0, size);
+        size_t words = middle ? (size_t)(middle - data) : size;
+        write_file("vocab.json", data + 1, words - 1);
+        write_file("merges.txt", data + words, size - words);
+    } else if (kind == 'R') {
+        write_file("fuzz.tiktoken", data + 1, size - 1);
+    } else if (kind == 'S') {
+        write_sound_bpe();
         write_file("tokenizer_config.json", data + 1, size - 1);
     } else {
         write_file("tokenizer.json", data + 1, size - 1);

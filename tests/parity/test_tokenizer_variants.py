@@ -286,7 +286,7 @@ def test_truncation_and_padding_of_the_file_are_ignored(new_judge, tmp_path):
 
 
 UNSUPPORTED = {
-    "model": {"type": "BPE", "vocab": {}, "merges": []},
+    "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0.0]]},
     "normalizer": {"type": "NFKC"},
     "pre_tokenizer": {
         "type": "Metaspace",

@@ -31,7 +31,7 @@ struct ferry_panel_product {
     size_t rows;
     const float *panel; /* [inner][FERRY_PANEL_COLUMNS] */
     size_t inner;
-    const float *prefetch; /* read ahead while computing: as many floats as the panel; or NULL */
+    const float *prefetch; /* the panel that comes next, to be read ahead; or NULL */
     const float *bias;     /* [FERRY_PANEL_COLUMNS] */
     const float *residual; /* as out, may be out; NULL: none */
     float *out;            /* [rows][out_stride] */

@@ -2,9 +2,11 @@
  * that is compiled for it and defines:
  *   KERNEL_FLOATS   floats of one vector register
  *   KERNEL_ROWS     rows of one tile of a product
+ *   KERNEL_SLICE    rows of a panel that are read together
  *   KERNEL_TABLE    name of the table, KERNEL_NAME its text
  * Everything here is static: code of a large instruction set must not reach another file. */
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "gpu/packed/cpu/cpu_kernels.h"
@@ -88,30 +90,42 @@ ALWAYS_INLINE vector activate(vector x, enum ferry_activation activation) {
 
 /* ---- products ---- */
 
-/* Bias, activation and residual of one tile. */
-static void finish_tile(const struct ferry_panel_product *product, size_t row, size_t column,
-                        size_t rows, float sums[TILE_ROWS][TILE_COLUMNS]) {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t at = 0; at < TILE_COLUMNS; at += FLOATS) {
-            size_t to = (row + r) * product->out_stride + column + at;
-            vector value = load(&sums[r][at]) + load(product->bias + column + at);
-            value = activate(value, product->activation);
-            if (product->residual != NULL)
-                value += load(product->residual + to);
-            store(product->out + to, value);
-        }
+/* A product goes over the inner dimension in slices that stay in the second-level cache while all
+ * tiles of rows pass over them; the last tile reads the next slice ahead. A single tile does not:
+ * it reads as fast as the memory gives, and the processor itself reads ahead better. */
+enum { SLICE = KERNEL_SLICE, BLOCK_ROWS = 64 };
+
+struct slice {
+    const struct ferry_panel_product *product;
+    size_t row; /* first of the block of rows that `sums` are of */
+    size_t first;
+    size_t count;
+    float (*sums)[FERRY_PANEL_COLUMNS];
+};
+
+/* Bias, activation and residual. */
+static void finish_row(const struct ferry_panel_product *product, size_t row, const float *sums) {
+    for (size_t at = 0; at < FERRY_PANEL_COLUMNS; at += FLOATS) {
+        size_t to = row * product->out_stride + at;
+        vector value = activate(load(sums + at) + load(product->bias + at), product->activation);
+        if (product->residual != NULL)
+            value += load(product->residual + to);
+        store(product->out + to, value);
+    }
 }
 
 /* `rows` is a constant wherever this is inlined, so the sums stay in registers. */
-ALWAYS_INLINE void multiply_tile(const struct ferry_panel_product *product, size_t row,
-                                 size_t column, const float *prefetch, const size_t rows) {
+ALWAYS_INLINE void multiply_tile(const struct slice *slice, size_t row, size_t column,
+                                 const float *prefetch, const size_t rows) {
+    const struct ferry_panel_product *product = slice->product;
     vector sums[TILE_ROWS][TILE_VECTORS];
     for (size_t r = 0; r < rows; r++)
         for (size_t at = 0; at < TILE_VECTORS; at++)
-            sums[r][at] = all(0);
-    const float *in = product->in + row * product->in_stride;
-    const float *panel = product->panel + column;
-    for (size_t k = 0; k < product->inner; k++, panel += FERRY_PANEL_COLUMNS) {
+            sums[r][at] =
+                slice->first == 0 ? all(0) : load(&slice->sums[row + r][column + at * FLOATS]);
+    const float *in = product->in + (slice->row + row) * product->in_stride + slice->first;
+    const float *panel = product->panel + slice->first * FERRY_PANEL_COLUMNS + column;
+    for (size_t k = 0; k < slice->count; k++, panel += FERRY_PANEL_COLUMNS) {
         vector weights[TILE_VECTORS];
 #pragma GCC unroll 3
         for (size_t at = 0; at < TILE_VECTORS; at++) {
@@ -127,23 +141,21 @@ ALWAYS_INLINE void multiply_tile(const struct ferry_panel_product *product, size
                 sums[r][at] += value * weights[at];
         }
     }
-    float tile[TILE_ROWS][TILE_COLUMNS];
     for (size_t r = 0; r < rows; r++)
         for (size_t at = 0; at < TILE_VECTORS; at++)
-            store(&tile[r][at * FLOATS], sums[r][at]);
-    finish_tile(product, row, column, rows, tile);
+            store(&slice->sums[row + r][column + at * FLOATS], sums[r][at]);
 }
 
-/* One function for each number of rows, with and without reading ahead. */
+/* One loop for each number of rows, with and without reading ahead. */
 #define TILE_CASE(count)                                                                           \
     case count:                                                                                    \
         if (prefetch != NULL)                                                                      \
-            multiply_tile(product, row, column, prefetch, count);                                  \
+            multiply_tile(slice, row, column, prefetch, count);                                    \
         else                                                                                       \
-            multiply_tile(product, row, column, NULL, count);                                      \
+            multiply_tile(slice, row, column, NULL, count);                                        \
         break;
 
-static void multiply_rows(const struct ferry_panel_product *product, size_t row, size_t column,
+static void multiply_rows(const struct slice *slice, size_t row, size_t column,
                           const float *prefetch, size_t rows) {
     switch (rows) {
         TILE_CASE(1)
@@ -161,13 +173,36 @@ static void multiply_rows(const struct ferry_panel_product *product, size_t row,
     }
 }
 
-static void panel_product(const struct ferry_panel_product *product) {
-    for (size_t row = 0; row < product->rows; row += TILE_ROWS) {
-        size_t rows = product->rows - row < TILE_ROWS ? product->rows - row : TILE_ROWS;
-        int last = row + rows == product->rows;
+static void multiply_slice(const struct slice *slice, size_t rows, const float *prefetch) {
+    for (size_t row = 0; row < rows; row += TILE_ROWS) {
+        size_t count = rows - row < TILE_ROWS ? rows - row : TILE_ROWS;
+        bool last = row > 0 && row + count == rows;
         for (size_t column = 0; column < FERRY_PANEL_COLUMNS; column += TILE_COLUMNS)
-            multiply_rows(product, row, column, last && column == 0 ? product->prefetch : NULL,
-                          rows);
+            multiply_rows(slice, row, column, last && column == 0 ? prefetch : NULL, count);
+    }
+}
+
+static void multiply_block(const struct ferry_panel_product *product, size_t first, size_t rows,
+                           const float *prefetch) {
+    float sums[BLOCK_ROWS][FERRY_PANEL_COLUMNS];
+    struct slice slice = {.product = product, .row = first, .sums = sums};
+    for (; slice.first < product->inner; slice.first += SLICE) {
+        size_t left = product->inner - slice.first;
+        slice.count = left < SLICE ? left : SLICE;
+        bool ends = slice.count == left;
+        multiply_slice(&slice, rows,
+                       ends ? prefetch
+                            : product->panel + (slice.first + SLICE) * FERRY_PANEL_COLUMNS);
+    }
+    for (size_t row = 0; row < rows; row++)
+        finish_row(product, first + row, sums[row]);
+}
+
+static void panel_product(const struct ferry_panel_product *product) {
+    for (size_t row = 0; row < product->rows; row += BLOCK_ROWS) {
+        size_t left = product->rows - row;
+        multiply_block(product, row, left < BLOCK_ROWS ? left : BLOCK_ROWS,
+                       left <= BLOCK_ROWS ? product->prefetch : NULL);
     }
 }
 

@@ -8,12 +8,14 @@ import sysconfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "parity"))
+import tokenizer_byte_level_texts  # noqa: E402
 import tokenizer_texts  # noqa: E402
 
 TEN_SCRIPTS = (
     "Cyrillic", "Greek", "Arabic", "Hebrew", "Devanagari", "Thai", "Georgian", "Hangul", "Han", "Japanese",
 )  # fmt: skip
 SCRIPT_BYTES = 300_000  # of one script at most, so that none of them rules
+SOURCE_BYTES = 3_000_000  # of the standard library
 DOCUMENTATION_BYTES = 10_000_000
 
 
@@ -67,3 +69,11 @@ def script(name):
 
 def ten_scripts():
     return [text for name in TEN_SCRIPTS for text in script(name)]
+
+
+def source_code():
+    """This repository's sources and modules of Python's standard library, whole files, but for those
+    that name a special token, which not all tokenizers read in the same way."""
+    texts = tokenizer_byte_level_texts.own_sources()
+    texts += tokenizer_byte_level_texts.standard_library(SOURCE_BYTES)
+    return [text for text in texts if "<|endoftext|>" not in text]

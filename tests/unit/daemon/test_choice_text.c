@@ -157,7 +157,6 @@ Test(choice_text, the_echoed_prompt_is_no_place_to_stop) {
     const char *const wanted[] = {"ab", NULL};
     start(wanted);
     add("xab a", false);
-    ferry_choice_text_prompt_ends(&choice);
     add("b", true);
     cr_assert_not(choice.stopped, "it begins in the prompt");
     add("ab", true);

@@ -16,8 +16,11 @@ static void expect_failure(struct small_tokenizer_parts parts, enum ferry_status
 }
 
 Test(tokenizer_load, what_is_not_supported_is_named) {
-    expect_failure((struct small_tokenizer_parts){.model = "{\"type\": \"BPE\", \"vocab\": {}}"},
-                   FERRY_UNSUPPORTED, "BPE");
+    expect_failure((struct small_tokenizer_parts){.model = "{\"type\": \"Unigram\"}"},
+                   FERRY_UNSUPPORTED, "Unigram");
+    expect_failure((struct small_tokenizer_parts){.model = "{\"type\": \"BPE\", \"vocab\": {},"
+                                                           " \"merges\": [], \"dropout\": 0.5}"},
+                   FERRY_UNSUPPORTED, "dropout");
     expect_failure((struct small_tokenizer_parts){.normalizer = "{\"type\": \"NFKC\"}"},
                    FERRY_UNSUPPORTED, "NFKC");
     expect_failure((struct small_tokenizer_parts){.pre_tokenizer = "{\"type\": \"Whitespace\"}"},
