@@ -226,6 +226,24 @@ def test_stopping_early_frees_the_sequence(slow_daemon):
         assert client.ping() < 5
 
 
+def test_a_stream_dropped_by_the_garbage_collector(slow_daemon):
+    """In a cycle, so that only the collector finds it: at whatever place of whatever thread."""
+    with ferry.Client(slow_daemon.endpoint) as client:
+        for _ in range(5):
+            stream = client.generate_stream(PROMPT, max_new_tokens=100, ignore_end=True)
+            stream.myself = stream
+            next(stream)
+            del stream
+        threshold = gc.get_threshold()
+        gc.set_threshold(1)
+        try:
+            wait_until_nothing_decodes(slow_daemon)
+            for _ in range(20):
+                client.generate("a", max_new_tokens=1)
+        finally:
+            gc.set_threshold(*threshold)
+
+
 def test_a_stream_whose_daemon_dies_ends_with_unavailable(scratch):
     model = make_fake_decoder(scratch / "clients-dying", name="slow", script="step_us=20000")
     running = Daemon([model]).start()

@@ -39,7 +39,9 @@ class Connection:
         _connections.add(self)
 
     def _start_afresh(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant, as the garbage collector may drop a stream, which cancels its call, anywhere:
+        # also in this thread while it holds the lock.
+        self._lock = threading.RLock()
         self._inbox: Deque[Call] = deque()
         self._cancelled: Deque[Call] = deque()
         self._ids = itertools.count(1)
@@ -169,9 +171,8 @@ class Connection:
 
     def _take(self) -> Tuple[List[Call], List[Call], bool]:
         with self._lock:
-            calls, cancelled = list(self._inbox), list(self._cancelled)
-            self._inbox.clear()
-            self._cancelled.clear()
+            calls = [self._inbox.popleft() for _ in range(len(self._inbox))]
+            cancelled = [self._cancelled.popleft() for _ in range(len(self._cancelled))]
             return calls, cancelled, self._closed
 
     def _take_last(self) -> List[Call]:

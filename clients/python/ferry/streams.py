@@ -65,7 +65,10 @@ class _Stream:
             self._cancel(self._call)
 
     def __del__(self) -> None:
-        self._give_up()
+        try:
+            self._give_up()
+        except Exception:  # at the very end of the program there may be nobody to tell
+            pass
 
 
 class Stream(_Stream):
