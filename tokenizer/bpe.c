@@ -10,13 +10,11 @@
  * all pairs wins only beyond. */
 enum { SHORT_SIZE = 96 };
 
-/* A part of a long pre-token. */
+/* A part of a long pre-token, at the place of its first byte. */
 struct ferry_bpe_symbol {
     int32_t id;
-    uint32_t begin;
     uint32_t previous, next; /* NONE at the ends */
     uint32_t rank;           /* of the pair with the next one; NONE: none, or merged away */
-    int32_t merged_id;
 };
 
 #define NONE UINT32_MAX
@@ -169,33 +167,30 @@ static bool reserve(struct ferry_bpe_workspace *workspace, size_t size) {
     return true;
 }
 
-/* What the symbol and the next one become; true when they become something. */
+/* The rank of the symbol with the next one; true when they have one. */
 static bool set_pair(const struct ferry_bpe *bpe, struct ferry_bpe_symbol *symbols, uint32_t at) {
     struct ferry_bpe_symbol *symbol = &symbols[at];
     uint64_t pair = UINT64_MAX;
     if (symbol->next != NONE)
         pair = ferry_bpe_find(bpe, symbol->id, symbols[symbol->next].id);
     symbol->rank = (uint32_t)(pair >> 32);
-    symbol->merged_id = (int32_t)(uint32_t)pair;
     return pair != UINT64_MAX;
 }
 
-/* Returns the number of symbols. */
-static uint32_t make_symbols(const struct ferry_bpe *bpe, struct ferry_bpe_symbol *symbols,
-                             const char *bytes, size_t size) {
+static void make_symbols(const struct ferry_bpe *bpe, struct ferry_bpe_symbol *symbols,
+                         const char *bytes, size_t size) {
     int32_t previous = 0;
-    uint32_t count = 0;
-    for (size_t at = 0; at < size; at++) {
+    uint32_t last = NONE;
+    for (uint32_t at = 0; at < size; at++) {
         int32_t own = bpe->byte_ids[(unsigned char)bytes[at]], id = own;
         if (begins_part(bpe, &id, previous, at == 0)) {
-            symbols[count] = (struct ferry_bpe_symbol){
-                .id = id, .begin = (uint32_t)at, .previous = count - 1, .next = count + 1};
-            count++;
+            symbols[at] = (struct ferry_bpe_symbol){id, last, NONE, NONE};
+            if (last != NONE)
+                symbols[last].next = at;
+            last = at;
         }
         previous = own;
     }
-    symbols[count - 1].next = NONE; /* symbols[0].previous is NONE: 0 - 1 */
-    return count;
 }
 
 static void push_pair(const struct ferry_bpe *bpe, struct ferry_bpe_symbol *symbols,
@@ -213,7 +208,7 @@ static void merge_symbols(const struct ferry_bpe *bpe, struct ferry_bpe_symbol *
         if (symbol->rank != entry >> 32)
             continue; /* one of the two has become something else since */
         struct ferry_bpe_symbol *right = &symbols[symbol->next];
-        symbol->id = symbol->merged_id;
+        symbol->id = (int32_t)(uint32_t)ferry_bpe_find(bpe, symbol->id, right->id);
         symbol->next = right->next;
         right->rank = NONE;
         if (symbol->next != NONE)
@@ -230,16 +225,15 @@ static bool encode_long(const struct ferry_bpe *bpe, struct ferry_bpe_workspace 
         return false;
     struct ferry_bpe_symbol *symbols = workspace->symbols;
     struct pair_heap heap = {workspace->heap, 0};
-    uint32_t count = make_symbols(bpe, symbols, bytes, size);
-    for (uint32_t at = 0; at < count; at++)
+    make_symbols(bpe, symbols, bytes, size);
+    for (uint32_t at = 0; at != NONE; at = symbols[at].next)
         if (set_pair(bpe, symbols, at))
             heap.entries[heap.count++] = (uint64_t)symbols[at].rank << 32 | at;
     heap_order(&heap);
     merge_symbols(bpe, symbols, &heap);
     for (uint32_t at = 0; at != NONE; at = symbols[at].next) {
         uint32_t next = symbols[at].next;
-        uint32_t end = next == NONE ? (uint32_t)size : symbols[next].begin;
-        if (!ferry_token_run_append(run, symbols[at].id, symbols[at].begin, end))
+        if (!ferry_token_run_append(run, symbols[at].id, at, next == NONE ? (uint32_t)size : next))
             return false;
     }
     return true;

@@ -120,32 +120,45 @@ static inline const int32_t *find_ids(const struct ferry_word_cache *cache,
     return *count == FERRY_CACHE_IS_LONG ? NULL : found->ids;
 }
 
+/* Appends ids as long as pre-tokens are short and in the cache; returns how many pre-tokens. Room
+ * for FERRY_CACHE_SHORT_IDS of each must be there. */
+static size_t consume_short(const struct text_reader *reader, const struct ferry_chunk *chunks,
+                            size_t count) {
+    const struct ferry_word_cache cache = reader->session->cache; /* stays in registers */
+    const size_t limit = reader->limit;
+    int32_t *const ids = reader->run->ids;
+    size_t filled = reader->run->count, at = 0;
+    for (; at < count && filled <= limit; at++) {
+        uint32_t found_count = 0;
+        const int32_t *found = find_ids(&cache, &chunks[at], &found_count);
+        if (!found)
+            break;
+        memcpy(ids + filled, found, FERRY_CACHE_SHORT_IDS * sizeof *found);
+        ids[filled] = found[0] & ((1 << FERRY_CACHE_COUNT_SHIFT) - 1);
+        filled += found_count;
+    }
+    reader->run->count = filled;
+    return at;
+}
+
 /* Ids only: nearly all pre-tokens are short and in the cache. */
 static enum ferry_status consume(struct text_reader *reader, const struct ferry_chunk *chunks,
                                  size_t count) {
-    const struct ferry_word_cache *cache = &reader->session->cache;
-    struct ferry_token_run *run = reader->run;
-    const size_t room = count * FERRY_CACHE_SHORT_IDS;
-    size_t at = 0;
     if (reader->run->wants_offsets)
         return consume_with_offsets(reader, chunks, count);
-    bool has_memory = ferry_token_run_reserve(run, room);
-    for (; has_memory && at < count && !ferry_reader_is_done(reader); at++) {
-        uint32_t found = 0;
-        const int32_t *ids = find_ids(cache, &chunks[at], &found);
-        if (ids) {
-            int32_t *target = run->ids + run->count;
-            memcpy(target, ids, FERRY_CACHE_SHORT_IDS * sizeof *ids);
-            target[0] &= (1 << FERRY_CACHE_COUNT_SHIFT) - 1;
-            run->count += found;
-        } else {
-            has_memory = append_pretoken(reader, &chunks[at], reader->text) &&
-                         ferry_token_run_reserve(run, room);
-        }
+    size_t at = 0;
+    while (at < count && !ferry_reader_is_done(reader)) {
+        if (!ferry_token_run_reserve(reader->run, (count - at) * FERRY_CACHE_SHORT_IDS))
+            return ferry_reader_fail_memory(reader);
+        at += consume_short(reader, chunks + at, count - at);
+        if (at == count || ferry_reader_is_done(reader))
+            break;
+        if (!append_pretoken(reader, &chunks[at++], reader->text))
+            return ferry_reader_fail_memory(reader);
     }
     if (at > 0)
         reader->furthest = chunks[at - 1].begin + chunks[at - 1].size;
-    return has_memory ? FERRY_OK : ferry_reader_fail_memory(reader);
+    return FERRY_OK;
 }
 
 /* Whether the end of a pre-token is what it will be when more of the text is known. */
@@ -172,25 +185,39 @@ static bool scan_one(struct text_reader *reader, struct stretch *stretch, size_t
     return true;
 }
 
+/* Prepares the pre-tokens of a block that end where the bits say; moves *at behind them, and
+ * returns behind the last chunk. */
+static inline struct ferry_chunk *prepare_block(const struct text_reader *reader, size_t *at,
+                                                uint64_t ends, struct ferry_chunk *chunks) {
+    const struct ferry_word_cache cache = reader->session->cache; /* stays in registers */
+    const char *const text = reader->text;
+    const size_t size = reader->size;
+    const size_t block = *at;
+    size_t begin = block;
+    for (; ends; ends &= ends - 1) {
+        size_t end = block + (size_t)__builtin_ctzll(ends);
+        ferry_chunk_prepare(&cache, text, size, chunks++, begin, end);
+        begin = end;
+    }
+    *at = begin;
+    return chunks;
+}
+
 /* Prepares pre-tokens from *at on; returns how many, and moves *at behind them. */
 static size_t scan_batch(struct text_reader *reader, struct stretch *stretch, size_t *at,
                          struct ferry_chunk *chunks) {
-    const struct ferry_word_cache *cache = &reader->session->cache;
     const struct ferry_pretoken_scan scan = {reader->text, stretch->end, reader->size, SIZE_MAX};
     size_t count = 0, room = reader->limit - reader->run->count;
     /* Every pre-token is one token or more: preparing more than the limit takes is lost. */
     size_t wanted = room < BATCH ? room + 1 : BATCH;
     while (*at < stretch->end && count < wanted) {
-        size_t block = *at, begin = block;
-        uint64_t begins = ferry_pretoken_begins(&scan, block, stretch->is_end_known) & ~UINT64_C(1);
-        if (!begins && !scan_one(reader, stretch, at, &chunks[count++])) {
-            count--;
+        uint64_t ends = ferry_pretoken_begins(&scan, *at, stretch->is_end_known) & ~UINT64_C(1);
+        if (ends) {
+            count = (size_t)(prepare_block(reader, at, ends, chunks + count) - chunks);
+        } else if (scan_one(reader, stretch, at, &chunks[count])) {
+            count++;
+        } else {
             break;
-        }
-        for (; begins; begins &= begins - 1) {
-            size_t end = block + (size_t)__builtin_ctzll(begins);
-            ferry_chunk_prepare(cache, reader->text, reader->size, &chunks[count++], begin, end);
-            *at = begin = end;
         }
     }
     return count;
