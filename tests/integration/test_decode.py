@@ -374,7 +374,10 @@ def test_64_clients_stream_at_once(scratch, start_daemon):
         while True:
             server = client.ok({"op": "status"})["server"]
             model = server["models"][0]
-            if model["decode_running"] + model["decode_waiting"] == 0 and server["queued"]["items"] == 0:
+            if (
+                model["decode_running"] + model["decode_waiting"] == 0
+                and server["queued"]["items"] == 0
+            ):
                 break
             assert time.monotonic() < end, server
             time.sleep(0.05)
