@@ -78,6 +78,7 @@ struct ferry_request {
     struct ferry_request *progress_next;
     struct ferry_sequence *progressed, *progressed_last; /* its own; under the stream lock */
     uint32_t parts_sent;                                 /* the io thread's */
+    int64_t blocked_until_ns; /* likewise: its reader was slow, and is not tried before */
 
     struct ferry_buffer reply; /* the encoded answer, once it is done */
     enum ferry_status status;  /* of the reply */

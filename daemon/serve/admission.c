@@ -48,7 +48,7 @@ static uint64_t told_tokens(const struct ferry_wire_request *wire,
 /* What one token of a score or of a choice takes: id, log-probability, the end of its text, some
  * text, its alternatives; all of it once more in the reply. */
 static uint64_t decoded_bytes_a_token(const struct ferry_wire_request *wire) {
-    return BYTES_PER_DECODED_TOKEN + wire->top * 2 * (uint64_t)(sizeof(int32_t) + sizeof(float));
+    return BYTES_PER_DECODED_TOKEN + (uint64_t)wire->top * 2 * (sizeof(int32_t) + sizeof(float));
 }
 
 static uint64_t prompt_bound(const struct ferry_wire_request *wire,

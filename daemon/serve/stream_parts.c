@@ -1,11 +1,13 @@
 /* The parts of streamed requests. What a part holds is decided when it is sent: while a reader is
  * slow nothing piles up, the next part simply has more tokens. */
+#include "base/clock.h"
 #include "daemon/schedule/decode_reply.h"
 #include "daemon/serve/server.h"
 
 enum {
     PART_BYTES = 64 << 20, /* one part is bounded by its request's memory; this is a guard */
-    PARTS_A_TURN = 1024    /* of one request; the rest comes with its next progress */
+    PARTS_A_TURN = 1024,   /* of one request; the rest comes with its next progress */
+    BLOCKED_MS = 50        /* a part is encoded before a slow reader refuses it: not each step */
 };
 
 static bool is_streamed(const struct ferry_request *request) {
@@ -62,14 +64,18 @@ static void try_again(struct ferry_request *request, struct ferry_sequence *sequ
 void ferry_server_stream(struct ferry_server *server, struct ferry_request *request) {
     enum ferry_send_result result = FERRY_SEND_DONE;
     struct ferry_sequence *sequence;
-    if (!is_streamed(request) || ferry_request_failure(request) != FERRY_OK)
+    if (!is_streamed(request) || ferry_request_failure(request) != FERRY_OK ||
+        server->now < request->blocked_until_ns)
         return;
     for (int i = 0; result == FERRY_SEND_DONE && i < PARTS_A_TURN &&
                     (sequence = take_progressed(request)) != NULL;
          i++) {
         result = stream_sequence(server, request, sequence);
-        if (result == FERRY_SEND_BLOCKED)
+        if (result == FERRY_SEND_BLOCKED) {
             try_again(request, sequence);
+            request->blocked_until_ns =
+                server->now + BLOCKED_MS * FERRY_NANOSECONDS_PER_MILLISECOND;
+        }
     }
     if (result == FERRY_SEND_GONE)
         ferry_pipeline_cancel(server->pipeline, request);

@@ -3,11 +3,12 @@
 import time
 
 import pytest
+import zmq
 
 from daemon_process import Daemon
 from fake_rows import fake_greedy
 from model_folders import DECODE_LENGTH, DECODE_VOCABULARY, make_fake_decoder
-from raw_protocol import decode, ids_of
+from raw_protocol import decode, encode, ids_of
 
 
 @pytest.fixture(scope="module")
@@ -165,26 +166,30 @@ def mean_ping(daemon, seconds):
         return (time.monotonic() - begin) / count
 
 
+def ping_beside_many_choices(daemon, stream):
+    with daemon.client() as client, daemon.client() as other:
+        fields = {"op": "generate", "ids": [[1]] * 4096, "n": 64, "max_new_tokens": 4}
+        before = decode_steps(other)
+        wanted = client.send({**fields, "stream": stream})
+        end = time.monotonic() + 20
+        while decode_steps(other) < before + 20 and time.monotonic() < end:
+            time.sleep(0.01)
+        mean = mean_ping(daemon, 0.7)
+        client.send({"op": "cancel", "target": wanted})
+        answers = 0
+        while answers < 2:
+            answers += "status" in decode(client.receive_body_or_none(20))
+        return mean
+
+
 def test_a_stream_of_many_choices_leaves_time_for_others(scratch, start_daemon):
     """Only what a step has brought is looked at, not each of 200,000 sequences."""
-    script = "step_us=500"
-    daemon = start_daemon([make_fake_decoder(scratch / "many-streams", script=script)])
-    means = {}
-    for stream in (False, True):
-        with daemon.client() as client, daemon.client() as other:
-            fields = {"op": "generate", "ids": [[1]] * 4096, "n": 64, "max_new_tokens": 4}
-            before = decode_steps(other)
-            wanted = client.send({**fields, "stream": stream})
-            end = time.monotonic() + 20
-            while decode_steps(other) < before + 20 and time.monotonic() < end:
-                time.sleep(0.01)
-            means[stream] = mean_ping(daemon, 0.7)
-            client.send({"op": "cancel", "target": wanted})
-            answers = 0
-            while answers < 2:
-                answers += "status" in decode(client.receive_body_or_none(20))
-
-    assert means[True] < 5 * means[False], means
+    daemon = start_daemon([make_fake_decoder(scratch / "many-streams", script="step_us=500")])
+    ratios = []
+    while len(ratios) < 3 and min(ratios, default=9) >= 5:  # whoever else uses this machine
+        alone = ping_beside_many_choices(daemon, False)
+        ratios.append(ping_beside_many_choices(daemon, True) / alone)
+    assert min(ratios) < 5, ratios
 
 
 def test_ids_and_alternatives_that_the_vocabulary_does_not_have(scratch, start_daemon):
@@ -218,3 +223,40 @@ def test_a_combined_model_keeps_room_for_what_it_makes_at_most(scratch, start_da
         reply = client.ok({"op": "generate", "ids": [ids], "truncate": "left"})
         assert reply["tokens"] == [DECODE_LENGTH - 16]
         assert len(ids_of(reply["choices"][0][0]["ids"])) == 16
+
+
+def new_tokens(client):
+    return client.ok({"op": "status"})["server"]["models"][0]["decode_new_tokens"]
+
+
+def ping_beside_readers(daemon, reads):
+    socket = zmq.Context.instance().socket(zmq.DEALER)
+    socket.linger = 0
+    socket.rcvhwm = 0 if reads else 1
+    socket.connect(daemon.endpoint)
+    fields = {"op": "generate", "max_new_tokens": 1400, "stream": True, "echo": True}
+    fields |= {"logprobs": True, "top": 100}
+    with daemon.client() as client:
+        before = new_tokens(client)
+        for i in range(64):
+            socket.send(encode({**fields, "ids": [[i] * 600], "id": i}))
+        end = time.monotonic() + 60
+        while new_tokens(client) < before + 64 * 4 and time.monotonic() < end:
+            time.sleep(0.05)
+        mean = mean_ping(daemon, 1.0)
+        socket.close()
+        while client.ok({"op": "status"})["server"]["models"][0]["decode_running"] > 0:
+            assert time.monotonic() < end, "clients that are gone take their streams along"
+            time.sleep(0.05)
+    return mean
+
+
+def test_slow_readers_of_large_parts_leave_time_for_others(scratch, start_daemon):
+    """What a slow reader cannot take is not encoded again after every step."""
+    model = make_fake_decoder(scratch / "slow-readers", script="step_us=500", max_length=2000)
+    daemon = start_daemon([model], ["--drain-ms", "0"])
+    ratios = []
+    while len(ratios) < 3 and min(ratios, default=9) >= 5:  # whoever else uses this machine
+        reading = ping_beside_readers(daemon, True)
+        ratios.append(ping_beside_readers(daemon, False) / reading)
+    assert min(ratios) < 5, ratios
