@@ -70,6 +70,13 @@ class BlockCache {
         release_excess();
     }
 
+    void release() {
+        std::lock_guard<std::mutex> lock(mutex_);
+        use_.live_peak = use_.live;
+        while (oldest_ != nullptr)
+            release_oldest();
+    }
+
     TensorMemoryUse use() {
         std::lock_guard<std::mutex> lock(mutex_);
         return use_;
@@ -116,12 +123,15 @@ class BlockCache {
 
     void release_excess() {
         while (oldest_ != nullptr &&
-               use_.held > use_.live_peak + use_.live_peak / 4 + kept_at_least) {
-            Block *block = oldest_;
-            unlink(block, class_of(block->size));
-            use_.held -= block->size;
-            munmap(block, block->size);
-        }
+               use_.held > use_.live_peak + use_.live_peak / 4 + kept_at_least)
+            release_oldest();
+    }
+
+    void release_oldest() {
+        Block *block = oldest_;
+        unlink(block, class_of(block->size));
+        use_.held -= block->size;
+        munmap(block, block->size);
     }
 
     std::mutex mutex_;
@@ -184,6 +194,10 @@ class TensorMemory final : public c10::Allocator {
 void install_tensor_memory() {
     static TensorMemory memory;
     c10::SetCPUAllocator(&memory, /*priority=*/1);
+}
+
+void release_tensor_memory() {
+    cache().release();
 }
 
 TensorMemoryUse tensor_memory_use() {

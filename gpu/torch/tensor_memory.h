@@ -12,9 +12,13 @@ namespace ferry {
 // Makes it the allocator of CPU tensors, once; before the first tensor.
 void install_tensor_memory();
 
+// Gives back what is kept for reuse, and forgets the most that was in use: after a load, whose
+// needs are not those of later.
+void release_tensor_memory();
+
 struct TensorMemoryUse {
     size_t live;      // bytes in use now, in large blocks
-    size_t live_peak; // most that ever was
+    size_t live_peak; // most that was since the last release
     size_t held;      // live and kept for reuse; at most live_peak * 5 / 4 + 64 MiB
 };
 TensorMemoryUse tensor_memory_use();

@@ -237,6 +237,7 @@ std::unique_ptr<ferry_engine_model> load(const ferry_model_spec &spec,
         load_combined(device, spec, *model);
     else
         load_trace(device, spec, *model);
+    release_tensor_memory();
     ferry_log(FERRY_LOG_INFO, "model '%s': loaded and proven on %s in %lld ms: %s", spec.name,
               model->info.device, milliseconds_since(started), model->info.proof);
     return model;
@@ -262,6 +263,7 @@ std::unique_ptr<ferry_decoder> create_decoder(ferry_engine_model &model,
     int64_t started = ferry_clock_now();
     auto decoder = std::make_unique<ferry_decoder>();
     decoder->decoder = make_decoder(model, options);
+    release_tensor_memory();
     ferry_log(FERRY_LOG_INFO, "decoder: engine %s, proven in %lld ms: %s",
               decoder->decoder->info().engine, milliseconds_since(started),
               decoder->decoder->info().proof);

@@ -80,6 +80,17 @@ static void test_reuse() {
     expect(c10::GetCPUAllocator()->allocate(0).get() == nullptr, "nothing for nothing");
 }
 
+static void test_release() {
+    void *live = c10::GetCPUAllocator()->raw_allocate(3 << 20);
+    c10::GetCPUAllocator()->raw_deallocate(c10::GetCPUAllocator()->raw_allocate(50 << 20));
+    expect(ferry::tensor_memory_use().held > (50u << 20), "a block is kept for reuse");
+    ferry::release_tensor_memory();
+    ferry::TensorMemoryUse use = ferry::tensor_memory_use();
+    expect(use.held == use.live && use.live_peak == use.live, "only what is in use stays");
+    std::memset(live, 1, 3 << 20);
+    c10::GetCPUAllocator()->raw_deallocate(live);
+}
+
 static void test_exhausted() {
     try {
         c10::GetCPUAllocator()->allocate(SIZE_MAX - 5);
@@ -92,6 +103,7 @@ int main() {
     ferry::install_tensor_memory();
     test_reuse();
     test_threads();
+    test_release();
     test_exhausted();
     std::printf("%d failures\n", failures);
     return failures == 0 ? 0 : 1;
