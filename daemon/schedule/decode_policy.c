@@ -2,15 +2,24 @@
 
 #include <stdlib.h>
 
-/* So many younger sequences may be taken in while the oldest waits for room in the cache. */
-enum { MOST_BYPASSES = 32 };
+enum {
+    /* So many younger sequences may be taken in while the oldest waits for room in the cache. */
+    MOST_BYPASSES = 32,
+    /* Of the slots, bulk keeps one in so many when interactive wants them; and whose owner has one
+     * in so many goes behind everybody else's. */
+    BULK_SLOT_SHARE = 4,
+    CROWDING_SLOT_SHARE = 2
+};
 
 struct ferry_decode_policy {
     struct ferry_decode_policy_limits limits;
     struct ferry_decode_item *oldest, *newest; /* that wait */
     struct ferry_decode_item **slots;          /* [max_sequences]: what runs, or NULL */
     uint32_t waiting, running;
-    uint32_t bypasses; /* since the oldest that waits could not be taken in */
+    /* Of each class: the oldest that waits, and how many were taken in before it that should not
+     * have been, had it fitted. Guards are looked up at the beginning of each plan. */
+    struct ferry_decode_item *guards[FERRY_BATCH_CLASS_COUNT];
+    uint32_t bypasses[FERRY_BATCH_CLASS_COUNT];
     uint64_t steps, preempted;
     bool bulk_counts; /* in this step aged bulk is as good as interactive */
 };
@@ -98,13 +107,17 @@ uint32_t ferry_decode_policy_remove(struct ferry_decode_policy *policy,
                                     struct ferry_decode_item *item) {
     uint32_t slot = item->slot;
     if (slot == FERRY_DECODE_NO_SLOT) {
-        if (item == policy->oldest)
-            policy->bypasses = 0;
+        if (item == policy->guards[item->priority]) {
+            policy->guards[item->priority] = NULL;
+            policy->bypasses[item->priority] = 0;
+        }
         unlink_waiting(policy, item);
         return FERRY_DECODE_NO_SLOT;
     }
     policy->slots[slot] = NULL;
     policy->running--;
+    if (item->owner_slots != NULL)
+        --*item->owner_slots;
     item->slot = FERRY_DECODE_NO_SLOT;
     return slot;
 }
@@ -149,18 +162,42 @@ static void make_room(struct ferry_decode_policy *policy, struct ferry_decode_pl
         preempt(policy, find_victim(policy), plan);
 }
 
+static void find_guards(struct ferry_decode_policy *policy) {
+    unsigned found = 0;
+    for (int priority = 0; priority < FERRY_BATCH_CLASS_COUNT; priority++)
+        policy->guards[priority] = NULL;
+    for (struct ferry_decode_item *item = policy->oldest;
+         item != NULL && found < FERRY_BATCH_CLASS_COUNT; item = item->newer) {
+        found += policy->guards[item->priority] == NULL;
+        if (policy->guards[item->priority] == NULL)
+            policy->guards[item->priority] = item;
+    }
+}
+
+/* Whoever is taken in passes by those that wait longer, of its own class or a better one. */
+static void count_bypass(struct ferry_decode_policy *policy, const struct ferry_decode_item *item) {
+    for (unsigned priority = 0; priority <= item->priority; priority++) {
+        if (item == policy->guards[priority])
+            policy->bypasses[priority] = 0;
+        else if (policy->guards[priority] != NULL)
+            policy->bypasses[priority]++;
+    }
+}
+
 static void take_in(struct ferry_decode_policy *policy, struct ferry_decode_item *item) {
     uint32_t slot = 0;
     while (policy->slots[slot] != NULL)
         slot++;
-    if (item == policy->oldest)
-        policy->bypasses = 0;
-    else
-        policy->bypasses++;
+    bool is_guard = item == policy->guards[item->priority];
+    count_bypass(policy, item);
     unlink_waiting(policy, item);
     policy->slots[slot] = item;
     policy->running++;
     item->slot = slot;
+    if (item->owner_slots != NULL)
+        ++*item->owner_slots;
+    if (is_guard)
+        find_guards(policy);
 }
 
 /* A block more for each that runs is kept free, or it would be sent back at once. */
@@ -177,9 +214,43 @@ static bool may_run(const struct ferry_decode_policy *policy,
                     const struct ferry_decode_item *item) {
     if (item->slot != FERRY_DECODE_NO_SLOT)
         return true;
-    if (item != policy->oldest && policy->bypasses >= MOST_BYPASSES)
-        return false;
+    for (unsigned priority = 0; priority <= item->priority; priority++)
+        if (policy->guards[priority] != NULL && policy->guards[priority] != item &&
+            policy->bypasses[priority] >= MOST_BYPASSES)
+            return false;
     return fits(policy, item);
+}
+
+/* Slots and blocks that come free when bulk goes back to its share. */
+static void count_spare_bulk(const struct ferry_decode_policy *policy, uint32_t *ret_slots,
+                             uint32_t *ret_blocks) {
+    uint32_t bulk = 0;
+    *ret_slots = *ret_blocks = 0;
+    for (uint32_t slot = 0; slot < policy->limits.max_sequences; slot++) {
+        const struct ferry_decode_item *item = policy->slots[slot];
+        if (item == NULL || item->priority != FERRY_BATCH_BULK)
+            continue;
+        bulk++;
+        *ret_blocks += blocks_of(policy, item->length);
+    }
+    uint32_t kept = policy->limits.max_sequences / BULK_SLOT_SHARE;
+    *ret_slots = bulk > kept ? bulk - kept : 0;
+}
+
+/* Interactive does not wait until bulk has come to its end: bulk is computed again. */
+static void make_way(struct ferry_decode_policy *policy, struct ferry_decode_plan *plan) {
+    const struct ferry_decode_item *item = policy->guards[FERRY_BATCH_INTERACTIVE];
+    uint32_t slots = 0;
+    uint32_t blocks = 0;
+    if (item == NULL || fits(policy, item))
+        return;
+    count_spare_bulk(policy, &slots, &blocks);
+    uint32_t wanted = blocks_of(policy, item->length + 1) + policy->running;
+    if (blocks_used(policy) + wanted > policy->limits.blocks + blocks + slots &&
+        policy->limits.block_tokens > 0)
+        return; /* it would not help */
+    for (; slots > 0 && !fits(policy, item); slots--)
+        preempt(policy, find_victim(policy), plan);
 }
 
 static uint32_t left_of(const struct ferry_decode_item *item) {
@@ -210,12 +281,22 @@ struct order {
     bool by_length;
 };
 
+/* It would come to a request that has half of the slots already. */
+static bool is_crowding(const struct ferry_decode_policy *policy,
+                        const struct ferry_decode_item *item) {
+    return item->slot == FERRY_DECODE_NO_SLOT && item->owner_slots != NULL &&
+           *item->owner_slots >= (policy->limits.max_sequences + 1) / CROWDING_SLOT_SHARE;
+}
+
 static bool goes_before(const struct order *order, const struct ferry_decode_item *left,
                         const struct ferry_decode_item *right) {
     int left_class = class_of(order->policy, left, order->now);
     int right_class = class_of(order->policy, right, order->now);
     if (left_class != right_class)
         return left_class < right_class;
+    bool left_crowds = is_crowding(order->policy, left);
+    if (left_crowds != is_crowding(order->policy, right))
+        return !left_crowds;
     if (order->by_length && left_of(left) != left_of(right))
         return left_of(left) < left_of(right);
     return left->arrived_ns < right->arrived_ns;
@@ -297,7 +378,6 @@ static void plan_prompts(struct ferry_decode_policy *policy, int64_t now,
 
 static void plan_cached(struct ferry_decode_policy *policy, int64_t now,
                         struct ferry_decode_plan *plan) {
-    make_room(policy, plan);
     uint32_t slots = policy->limits.max_sequences;
     for (uint32_t i = 0; i < slots; i++) { /* in turns, should a step not have room for all */
         struct ferry_decode_item *item = policy->slots[(policy->steps + i) % slots];
@@ -355,6 +435,11 @@ bool ferry_decode_policy_plan(struct ferry_decode_policy *policy, int64_t now,
     plan->count = plan->tokens = plan->released_count = 0;
     policy->steps++;
     policy->bulk_counts = policy->steps % FERRY_BATCH_AGED_SHARE == 0;
+    if (policy->limits.block_tokens > 0)
+        make_room(policy, plan);
+    find_guards(policy);
+    make_way(policy, plan);
+    find_guards(policy);
     if (policy->limits.block_tokens == 0)
         plan_uncached(policy, now, plan);
     else
@@ -369,9 +454,13 @@ void ferry_decode_policy_ran(struct ferry_decode_policy *policy,
 }
 
 bool ferry_decode_policy_lower(struct ferry_decode_policy *policy, uint32_t failed_tokens) {
+    struct ferry_decode_policy_limits *limits = &policy->limits;
     if (failed_tokens <= 1)
         return false;
-    struct ferry_decode_policy_limits *limits = &policy->limits;
+    if (limits->block_tokens == 0) { /* a sequence is never cut: fewer of them share a step */
+        limits->step_tokens = smaller(limits->step_tokens, failed_tokens / 2);
+        return true;
+    }
     limits->max_step_tokens = smaller(limits->max_step_tokens, failed_tokens / 2);
     limits->step_tokens = smaller(limits->step_tokens, limits->max_step_tokens);
     return true;

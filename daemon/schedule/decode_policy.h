@@ -7,10 +7,11 @@
  *   2. parts of prompts (prefill) up to the budget: half of it for the prompt that came first, so
  *      that no prompt starves, the rest for the shortest ones, so that a short prompt never waits
  *      behind long ones.
- * Interactive goes before bulk; bulk that has waited longer than the policy's limit counts as
- * interactive in one step of FERRY_BATCH_AGED_SHARE.
- * Chunked prefill: Agrawal et al., "Sarathi-Serve", 2024; cache in blocks and preemption by
- * recomputation: Kwon et al., "PagedAttention" (vLLM), 2023.
+ * Interactive goes before bulk, and when it has no room bulk beyond a quarter of the slots is sent
+ * back. A request that has half of the slots goes behind the others. Bulk that has waited longer
+ * than the policy's limit counts as interactive in one step of FERRY_BATCH_AGED_SHARE. Chunked
+ * prefill: Agrawal et al., "Sarathi-Serve", 2024; cache in blocks and preemption by recomputation:
+ * Kwon et al., "PagedAttention" (vLLM), 2023.
  *
  * Without a cache (block_tokens 0) every step computes whole sequences: then the budget bounds
  * positions, and the sequences take turns. */
@@ -35,8 +36,9 @@ struct ferry_decode_item {
     /* The owner's. */
     enum ferry_batch_class priority;
     int64_t arrived_ns;
-    uint32_t length; /* tokens there are; the owner raises it when a step has brought one */
-    uint32_t cut;    /* no step goes beyond this many tokens before it has reached them; 0: none */
+    uint32_t length;       /* tokens there are; the owner raises it when a step has brought one */
+    uint32_t *owner_slots; /* how many items of its request run: counted by the policy, or NULL */
+    uint32_t cut; /* no step goes beyond this many tokens before it has reached them; 0: none */
     /* The policy's. */
     uint32_t cached; /* tokens whose step has been run */
     uint32_t slot;   /* FERRY_DECODE_NO_SLOT while it waits */
@@ -88,8 +90,8 @@ FERRY_MUST_CHECK bool ferry_decode_policy_plan(struct ferry_decode_policy *polic
 /* The step was run for this share (its item is still there). */
 void ferry_decode_policy_ran(struct ferry_decode_policy *policy,
                              const struct ferry_decode_share *share);
-/* A step of so many tokens had no memory: stay below it from now on. False when it was one token:
- * there is nothing to lower. */
+/* A step of so many tokens (without a cache: positions) had no memory: stay below it from now on.
+ * False when it was one token: there is nothing to lower. */
 bool ferry_decode_policy_lower(struct ferry_decode_policy *policy, uint32_t failed_tokens);
 
 /* Calls for every item; it must not add or remove any. */

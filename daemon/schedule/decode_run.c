@@ -22,10 +22,11 @@ void ferry_decode_run_free(struct ferry_decode_run *run) {
     *run = (struct ferry_decode_run){0};
 }
 
+/* What the step computes: without a cache, all of every sequence. */
 static uint32_t count_tokens(const struct ferry_decode_run *run, uint32_t first, uint32_t count) {
     uint32_t tokens = 0;
     for (uint32_t i = first; i < first + count; i++)
-        tokens += run->entries[i].length - run->entries[i].cached;
+        tokens += run->entries[i].length - (run->can_split ? run->entries[i].cached : 0);
     return tokens;
 }
 

@@ -63,7 +63,8 @@ struct ferry_request {
     int64_t tokenize_ns, ready_ns; /* how long it took; when the items were ready to be computed */
     bool queued;                   /* its items were added; under the queue's lock */
 
-    uint64_t seed; /* generate: as asked for, or drawn */
+    uint32_t decode_slots; /* its sequences that run: the decode worker's */
+    uint64_t seed;         /* generate: as asked for, or drawn */
 
     atomic_uint unfinished; /* items (score, next, generate: sequences) not yet computed */
     atomic_int failure;     /* enum ferry_status: the whole request is answered with it; OK: none */

@@ -73,11 +73,12 @@ static bool allocate_told(struct ferry_arena *arena, uint32_t tokens, uint32_t t
 }
 
 static void set_decode(struct ferry_sequence *sequence, uint32_t length, uint32_t cut) {
-    const struct ferry_request *request = sequence->item->request;
+    struct ferry_request *request = sequence->item->request;
     sequence->decode = (struct ferry_decode_item){
         .priority =
             request->wire.priority == FERRY_WIRE_BULK ? FERRY_BATCH_BULK : FERRY_BATCH_INTERACTIVE,
         .arrived_ns = request->arrived_ns,
+        .owner_slots = &request->decode_slots,
         .length = length,
         .cut = cut,
         .slot = FERRY_DECODE_NO_SLOT};

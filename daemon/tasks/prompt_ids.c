@@ -11,7 +11,7 @@ uint32_t ferry_prompt_room(const struct ferry_wire_request *request,
         wanted = request->generation.max_new_tokens;
     if (wanted > limits->most_new_tokens)
         wanted = limits->most_new_tokens;
-    return wanted < room ? room - wanted : 1;
+    return room - (wanted < room / 2 ? wanted : room / 2);
 }
 
 static enum ferry_status empty_prompt(const struct ferry_wire_request *request,

@@ -12,7 +12,7 @@ struct ferry_prompt_limits {
 
 /* The longest prompt that a request may have here: score takes the whole context, next and generate
  * leave room for what is to come (where the prompt may be cut, all of max_new_tokens that the model
- * makes; one token where a longer prompt is an error). */
+ * makes, but at most half of the context; one token where a longer prompt is an error). */
 uint32_t ferry_prompt_room(const struct ferry_wire_request *request,
                            const struct ferry_prompt_limits *limits);
 

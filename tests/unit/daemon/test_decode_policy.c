@@ -278,6 +278,113 @@ Test(decode_policy, a_combined_model_runs_one_at_a_time) {
     end();
 }
 
+/* A short prompt that comes while bulk has every slot. */
+Test(decode_policy, interactive_does_not_wait_until_bulk_has_ended) {
+    start(usual());
+    for (int i = 0; i < 20; i++)
+        add_of(4, 0, FERRY_BATCH_BULK);
+    step();
+    cr_assert_eq(ferry_decode_policy_count(policy).running, 8);
+    struct ferry_decode_item *item = add_of(10, 5, FERRY_BATCH_INTERACTIVE);
+    make_plan(10);
+    cr_assert_eq(tokens_for(item), 10);
+    cr_assert_eq(plan.released_count, 1, "one gives way, not more");
+    end();
+}
+
+Test(decode_policy, bulk_keeps_a_quarter_of_the_slots) {
+    start(usual());
+    for (int i = 0; i < 8; i++)
+        add_of(4, 0, FERRY_BATCH_BULK);
+    step();
+    for (int i = 0; i < 20; i++)
+        add_of(10, 5, FERRY_BATCH_INTERACTIVE);
+    uint32_t kept = 0;
+    for (int i = 0; i < 30; i++)
+        step();
+    for (int i = 0; i < 8; i++)
+        kept += items[i].slot != FERRY_DECODE_NO_SLOT;
+    cr_assert_eq(kept, 2);
+    end();
+}
+
+Test(decode_policy, nobody_is_sent_back_in_vain) {
+    struct ferry_decode_policy_limits small = usual();
+    small.blocks = 20; /* 320 positions */
+    start(small);
+    add_of(200, 0, FERRY_BATCH_INTERACTIVE);
+    for (int i = 0; i < 4; i++)
+        add_of(10, 1, FERRY_BATCH_BULK);
+    for (int i = 0; i < 8; i++)
+        step();
+    uint32_t running = ferry_decode_policy_count(policy).running;
+    add_of(300, 9, FERRY_BATCH_INTERACTIVE);
+    step();
+    cr_assert_eq(ferry_decode_policy_count(policy).running, running);
+    cr_assert_eq(ferry_decode_policy_count(policy).preempted, 0);
+    end();
+}
+
+Test(decode_policy, a_large_bulk_text_that_waits_does_not_hold_up_interactive) {
+    struct ferry_decode_policy_limits small = usual();
+    small.blocks = 24; /* 384 positions */
+    start(small);
+    add_of(120, 0, FERRY_BATCH_INTERACTIVE);
+    for (int i = 0; i < 4; i++)
+        step();
+    add_of(370, 1, FERRY_BATCH_BULK); /* has no room beside the first */
+    for (int i = 0; i < 100; i++) {
+        struct ferry_decode_item *brief = add_of(10, 2, FERRY_BATCH_INTERACTIVE);
+        make_plan(2);
+        cr_assert_eq(tokens_for(brief), 10, "after %d others", i);
+        run_step();
+        ferry_decode_policy_remove(policy, brief);
+        ferry_decode_policy_remove(policy, &items[0]); /* stays as long as it was */
+        items[0].length = 120;
+        ferry_decode_policy_add(policy, &items[0]);
+        used--;
+        for (int s = 0; s < 4; s++)
+            step();
+    }
+    end();
+}
+
+Test(decode_policy, one_request_does_not_keep_every_slot) {
+    start(usual());
+    uint32_t owned = 0;
+    for (int i = 0; i < 30; i++) {
+        items[used] = (struct ferry_decode_item){.length = 4, .owner_slots = &owned};
+        ferry_decode_policy_add(policy, &items[used++]);
+    }
+    step();
+    cr_assert_eq(owned, 8, "alone it has them all");
+    struct ferry_decode_item *other = add_of(4, 50, FERRY_BATCH_INTERACTIVE);
+    for (uint32_t i = 0; i < 30; i++)
+        if (items[i].slot != FERRY_DECODE_NO_SLOT) {
+            ferry_decode_policy_remove(policy, &items[i]);
+            break;
+        }
+    make_plan(60);
+    cr_assert_eq(tokens_for(other), 4);
+    end();
+}
+
+Test(decode_policy, without_a_cache_less_memory_means_fewer_sequences) {
+    struct ferry_decode_policy_limits uncached = usual();
+    uncached.block_tokens = 0;
+    uncached.step_tokens = 2000;
+    uncached.max_step_tokens = 2000;
+    start(uncached);
+    for (int i = 0; i < 4; i++)
+        add(100);
+    make_plan(0);
+    cr_assert_eq(plan.count, 4);
+    cr_assert(ferry_decode_policy_lower(policy, 400));
+    make_plan(0);
+    cr_assert_eq(plan.count, 2);
+    end();
+}
+
 /* ---- random traffic ---- */
 
 static uint32_t draw(uint32_t below) {
