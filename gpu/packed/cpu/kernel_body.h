@@ -210,6 +210,13 @@ static void panel_product(const struct ferry_panel_product *product) {
 
 enum { BLOCK_VECTORS = FERRY_BLOCK_TOKENS / FLOATS };
 
+/* Blocks lie far apart, so that the processor does not foresee the next one: what is read of it is
+ * asked for, into the second-level cache, while the one before is in hand. */
+ALWAYS_INLINE const float *block_at(const struct ferry_attention *attention, size_t position) {
+    return attention->pool +
+           attention->blocks[position / FERRY_BLOCK_TOKENS] * attention->block_stride;
+}
+
 /* Scores of `count` queries with the 16 keys of one block. */
 ALWAYS_INLINE void score_block(const struct ferry_attention *attention, const float *queries,
                                const float *keys, float *scores, const size_t count) {
@@ -231,7 +238,7 @@ ALWAYS_INLINE void score_block(const struct ferry_attention *attention, const fl
 
 /* One query alone: four sums, so that no addition waits for the one before. */
 ALWAYS_INLINE void score_block_alone(const struct ferry_attention *attention, const float *query,
-                                     const float *keys, float *scores) {
+                                     const float *keys, const float *next, float *scores) {
     vector sums[4][BLOCK_VECTORS];
     for (size_t way = 0; way < 4; way++)
         for (size_t at = 0; at < BLOCK_VECTORS; at++)
@@ -239,11 +246,13 @@ ALWAYS_INLINE void score_block_alone(const struct ferry_attention *attention, co
     size_t d = 0;
     for (; d + 4 <= attention->head_width; d += 4, keys += 4 * FERRY_BLOCK_TOKENS)
 #pragma GCC unroll 4
-        for (size_t way = 0; way < 4; way++)
+        for (size_t way = 0; way < 4; way++) {
+            __builtin_prefetch(next + (d + way) * FERRY_BLOCK_TOKENS, 0, 2);
 #pragma GCC unroll 4
             for (size_t at = 0; at < BLOCK_VECTORS; at++)
                 sums[way][at] +=
                     query[d + way] * load(keys + way * FERRY_BLOCK_TOKENS + at * FLOATS);
+        }
     for (; d < attention->head_width; d++, keys += FERRY_BLOCK_TOKENS)
         for (size_t at = 0; at < BLOCK_VECTORS; at++)
             sums[0][at] += query[d] * load(keys + at * FLOATS);
@@ -282,19 +291,24 @@ ALWAYS_INLINE void mix_columns(const struct ferry_attention *attention, size_t e
         for (size_t at = 0; at < vectors; at++)
             sums[q][at] = all(0);
     for (size_t first = 0; first < end; first += FERRY_BLOCK_TOKENS) {
-        const float *values =
-            attention->pool +
-            attention->blocks[first / FERRY_BLOCK_TOKENS] * attention->block_stride +
-            attention->values_offset + column;
+        const size_t offset = attention->values_offset + column;
+        const float *values = block_at(attention, first) + offset;
+        const float *next = first + FERRY_BLOCK_TOKENS < end
+                                ? block_at(attention, first + FERRY_BLOCK_TOKENS) + offset
+                                : values;
         const float *weights = attention->scores + first;
         size_t tokens = end - first < FERRY_BLOCK_TOKENS ? end - first : FERRY_BLOCK_TOKENS;
-        for (size_t token = 0; token < tokens; token++, values += attention->value_stride)
+        for (size_t token = 0; token < tokens; token++, values += attention->value_stride) {
+            if (count == 1)
+                for (size_t line = 0; line < vectors * FLOATS; line += 16)
+                    __builtin_prefetch(next + token * attention->value_stride + line, 0, 2);
 #pragma GCC unroll 4
             for (size_t q = 0; q < count; q++)
 #pragma GCC unroll 4
                 for (size_t at = 0; at < vectors; at++)
                     sums[q][at] +=
                         weights[q * attention->score_stride + token] * load(values + at * FLOATS);
+        }
     }
     for (size_t q = 0; q < count; q++)
         for (size_t at = 0; at < vectors; at++)
@@ -324,12 +338,13 @@ ALWAYS_INLINE void attend_tile(const struct ferry_attention *attention, uint32_t
     size_t end = (size_t)attention->first_position + query + count; /* of the last query */
     const float *queries = attention->queries + query * attention->query_stride;
     for (size_t first = 0; first < end; first += FERRY_BLOCK_TOKENS) {
-        const float *keys =
-            attention->pool +
-            attention->blocks[first / FERRY_BLOCK_TOKENS] * attention->block_stride +
-            attention->keys_offset;
+        const float *keys = block_at(attention, first) + attention->keys_offset;
+        const float *next =
+            first + FERRY_BLOCK_TOKENS < end
+                ? block_at(attention, first + FERRY_BLOCK_TOKENS) + attention->keys_offset
+                : block_at(attention, 0) + attention->values_offset;
         if (count == 1)
-            score_block_alone(attention, queries, keys, attention->scores + first);
+            score_block_alone(attention, queries, keys, next, attention->scores + first);
         else
             score_block(attention, queries, keys, attention->scores + first, count);
     }
