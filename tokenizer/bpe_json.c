@@ -48,30 +48,35 @@ static enum ferry_status find_token(const struct ferry_tokenizer *tokenizer, con
     return FERRY_OK;
 }
 
+/* Two tokens of the vocabulary, and the one that both together are. */
+static enum ferry_status add_merge(struct ferry_tokenizer *tokenizer, const char *left,
+                                   size_t left_size, const char *right, size_t right_size,
+                                   uint32_t rank, struct ferry_error *error) {
+    int32_t left_id = 0, right_id = 0, merged = 0;
+    enum ferry_status status = find_token(tokenizer, left, left_size, &left_id, error);
+    if (status == FERRY_OK)
+        status = find_token(tokenizer, right, right_size, &right_id, error);
+    if (status != FERRY_OK)
+        return status;
+    char *joined = malloc(left_size + right_size + 1);
+    if (!joined)
+        return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the merges");
+    memcpy(joined, left, left_size);
+    memcpy(joined + left_size, right, right_size);
+    status = find_token(tokenizer, joined, left_size + right_size, &merged, error);
+    free(joined);
+    return status == FERRY_OK
+               ? ferry_bpe_add_merge(&tokenizer->bpe, left_id, right_id, rank, merged, error)
+               : status;
+}
+
 enum ferry_status ferry_bpe_read_merge(struct ferry_tokenizer *tokenizer, const char *line,
                                        size_t size, uint32_t rank, struct ferry_error *error) {
     const char *space = memchr(line, ' ', size);
     size_t left_size = space ? (size_t)(space - line) : 0;
     if (!space || memchr(space + 1, ' ', size - left_size - 1))
         return ferry_fail(error, FERRY_BAD_DATA, "a merge must be two tokens and a space between");
-    if (size > 2 * FERRY_TOKEN_SIZE_LIMIT)
-        return ferry_fail(error, FERRY_BAD_DATA, "a merge has %zu bytes", size);
-    int32_t left = 0, right = 0, merged = 0;
-    enum ferry_status status = find_token(tokenizer, line, left_size, &left, error);
-    if (status == FERRY_OK)
-        status = find_token(tokenizer, space + 1, size - left_size - 1, &right, error);
-    char *joined = malloc(size);
-    if (status == FERRY_OK && !joined)
-        status = ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the merges");
-    if (status == FERRY_OK) {
-        memcpy(joined, line, left_size);
-        memcpy(joined + left_size, space + 1, size - left_size - 1);
-        status = find_token(tokenizer, joined, size - 1, &merged, error);
-    }
-    free(joined);
-    return status == FERRY_OK
-               ? ferry_bpe_add_merge(&tokenizer->bpe, left, right, rank, merged, error)
-               : status;
+    return add_merge(tokenizer, line, left_size, space + 1, size - left_size - 1, rank, error);
 }
 
 /* ["Ġ", "t"]: the same as the line "Ġ t", but that a token may hold a space. */
@@ -80,24 +85,8 @@ static enum ferry_status read_pair(struct ferry_tokenizer *tokenizer, const json
     const json_t *left = json_array_get(pair, 0), *right = json_array_get(pair, 1);
     if (!json_is_string(left) || !json_is_string(right) || json_array_size(pair) != 2)
         return ferry_fail(error, FERRY_BAD_DATA, "a merge must be two tokens");
-    int32_t left_id = 0, right_id = 0, merged = 0;
-    size_t left_size = json_string_length(left), right_size = json_string_length(right);
-    enum ferry_status status =
-        find_token(tokenizer, json_string_value(left), left_size, &left_id, error);
-    if (status == FERRY_OK)
-        status = find_token(tokenizer, json_string_value(right), right_size, &right_id, error);
-    if (status != FERRY_OK)
-        return status;
-    char *joined = malloc(left_size + right_size + 1);
-    if (!joined)
-        return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for the merges");
-    memcpy(joined, json_string_value(left), left_size);
-    memcpy(joined + left_size, json_string_value(right), right_size);
-    status = find_token(tokenizer, joined, left_size + right_size, &merged, error);
-    free(joined);
-    return status == FERRY_OK
-               ? ferry_bpe_add_merge(&tokenizer->bpe, left_id, right_id, rank, merged, error)
-               : status;
+    return add_merge(tokenizer, json_string_value(left), json_string_length(left),
+                     json_string_value(right), json_string_length(right), rank, error);
 }
 
 static enum ferry_status read_merges(struct ferry_tokenizer *tokenizer, const json_t *merges,

@@ -179,7 +179,7 @@ struct block_classes {
     uint64_t letters, numbers, whites, spaces, apostrophes, beyond_ascii;
 };
 
-static inline uint64_t mask_of(__m128i bytes, unsigned part) {
+static inline uint64_t mask_of(__m128i bytes, size_t part) {
     return (uint64_t)(unsigned)_mm_movemask_epi8(bytes) << 16 * part;
 }
 
@@ -190,7 +190,7 @@ static inline __m128i is_between(__m128i bytes, char first, char last) {
 
 static inline struct block_classes classify(const char *text) {
     struct block_classes classes = {0};
-    for (unsigned part = 0; part < BLOCK / 16; part++) {
+    for (size_t part = 0; part < BLOCK / 16; part++) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text + 16 * part));
         __m128i space = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '));
         __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
