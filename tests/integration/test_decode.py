@@ -1,14 +1,16 @@
 """score, next and generate through a real ferryd with the fake engine: every token is known."""
 
+import json
 import math
 import random
+import subprocess
 import threading
 import time
 
 import numpy
 import pytest
 
-from daemon_process import Daemon, run_until_exit
+from daemon_process import Daemon, private_environment, program, run_until_exit
 from fake_rows import fake_greedy, fake_logprobs
 from model_folders import DECODE_LENGTH, DECODE_VOCABULARY, END_ID, make_fake_decoder
 from raw_protocol import decode, floats_of, ids_of
@@ -382,6 +384,52 @@ def test_64_clients_stream_at_once(scratch, start_daemon):
             assert time.monotonic() < end, server
             time.sleep(0.05)
         assert model["decode_blocks_used"] == 0
+
+
+def test_64_processes_stream_and_half_of_them_are_killed(scratch, start_daemon):
+    """The killed ones leave nothing behind; what the others print is complete and in order."""
+    model = make_fake_decoder(scratch / "killed", script="step_us=2000 block_tokens=8 blocks=150")
+    daemon = start_daemon([model])
+    generator = random.Random(64)
+    environment = private_environment(daemon.folder)
+    command = [program("ferry"), "generate", "-c", daemon.endpoint, "--ids", "--stream", "--json"]
+    with daemon.client() as client:
+        before = daemon.resident_bytes()
+        for _ in range(2):
+            prompts = [prompt(generator.randrange(1000), 1, 30) for _ in range(64)]
+            processes = [
+                subprocess.Popen(
+                    [*command, "--max-new-tokens", "60", "--", " ".join(map(str, ids))],
+                    stdout=subprocess.PIPE,
+                    env=environment,
+                    text=True,
+                )
+                for ids in prompts
+            ]
+            victims = generator.sample(range(64), 32)
+            for victim in victims:
+                time.sleep(generator.random() * 0.05)
+                processes[victim].kill()
+            for number, (ids, process) in enumerate(zip(prompts, processes)):
+                out, _ = process.communicate(timeout=120)
+                if number in victims:
+                    continue
+                assert process.returncode == 0
+                pieces = [json.loads(line) for line in out.splitlines()]
+                tokens = [token for piece in pieces for token in piece["ids"]]
+                assert tokens == fake_greedy(ids, VOCABULARY, 60)
+                assert pieces[-1]["finish_reason"] == "length"
+        end = time.monotonic() + 20
+        while True:
+            server = client.ok({"op": "status"})["server"]
+            model = server["models"][0]
+            open_ = model["decode_running"] + model["decode_waiting"] + server["queued"]["items"]
+            if open_ == 0:
+                break
+            assert time.monotonic() < end, server
+            time.sleep(0.05)
+        assert model["decode_blocks_used"] == 0
+        assert daemon.resident_bytes() - before < 64 << 20
 
 
 # ---- what goes wrong ----
