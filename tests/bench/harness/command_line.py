@@ -21,6 +21,7 @@ PARTS = {
     "engine": engine_share.measure,
     "servers": python_servers.measure,
     "tokenizer": tokenizer_speed.measure,
+    "byte_level": tokenizer_speed.measure_byte_level,
     "decode": decode_speed.measure,
     "first_token": first_token.measure,
 }

@@ -53,24 +53,40 @@ def servers_table(result):
     return f"{lines_of(header, rows)}\n\n{verdict}"
 
 
-def tokenizer_table(result):
-    keys = ("ferry cold", "nanotoken cold", "ferry warm", "nanotoken warm", "Hugging Face")
+def speed_table(result, sides, pairs):
+    """MB/s of each side, then the ratios of pairs of sides, and all targets."""
     rows = []
     for name, row in result["corpora"].items():
-        speed = {key: row["MB/s"][key]["median"] for key in keys}
-        ratios = [
-            speed["ferry cold"] / speed["nanotoken cold"],
-            speed["ferry warm"] / speed["nanotoken warm"],
-            speed["ferry warm"] / speed["Hugging Face"],
-        ]
+        speed = {side: row["MB/s"][side]["median"] for side in sides}
+        ratios = [speed[ours] / speed[theirs] for ours, theirs in pairs.values()]
         rows.append([name, *(f"{v:,.1f}" for v in speed.values()), *(f"{v:.2f}" for v in ratios)])
-    header = ["MB/s", *keys, "cold to nanotoken", "warm to nanotoken", "warm to Hugging Face"]
     targets = [
         [t["what"], f"{t['value']:.2f}", t["needed"].replace(">=", "at least").replace("<=", "at most"),
          VERDICT[bool(t["reached"])]]
         for t in result["targets"]
     ]  # fmt: skip
+    header = ["MB/s", *sides, *pairs]
     return lines_of(header, rows) + "\n\n" + lines_of(["target", "", "", ""], targets)
+
+
+def tokenizer_table(result):
+    sides = ("ferry cold", "nanotoken cold", "ferry warm", "nanotoken warm", "Hugging Face")
+    pairs = {
+        "cold to nanotoken": ("ferry cold", "nanotoken cold"),
+        "warm to nanotoken": ("ferry warm", "nanotoken warm"),
+        "warm to Hugging Face": ("ferry warm", "Hugging Face"),
+    }
+    return speed_table(result, sides, pairs)
+
+
+def byte_level_table(result):
+    sides = ("ferry cold", "gigatoken cold", "ferry warm", "gigatoken warm", "tiktoken")
+    pairs = {
+        "cold to gigatoken": ("ferry cold", "gigatoken cold"),
+        "warm to gigatoken": ("ferry warm", "gigatoken warm"),
+        "warm to tiktoken": ("ferry warm", "tiktoken"),
+    }
+    return speed_table(result, sides, pairs)
 
 
 def decode_table(result):
@@ -115,6 +131,7 @@ TABLES = {
     "engine": engine_table,
     "servers": servers_table,
     "tokenizer": tokenizer_table,
+    "byte_level": byte_level_table,
     "decode": decode_table,
     "first_token": first_token_table,
 }
@@ -172,8 +189,25 @@ def headline(results):
                 f"Tokenizer, English, one thread, warm, against {name}",
                 f"{warm:,.0f} MB/s", f"{warm / speed[key]['median']:.1f}×",
             ])  # fmt: skip
+    if "byte_level" in results:
+        speed = results["byte_level"]["corpora"]["fortunes"]["MB/s"]
+        warm = speed["ferry warm"]["median"]
+        for name, key in (("gigatoken", "gigatoken warm"), ("tiktoken", "tiktoken")):
+            rows.append([
+                f"Byte-level BPE, English, one thread, warm, against {name}",
+                f"{warm:,.0f} MB/s", f"{warm / speed[key]['median']:.1f}×",
+            ])  # fmt: skip
+    for case in results.get("decode", {"cases": []})["cases"]:
+        many = f"{case['sequences']} sequence{'s' if case['sequences'] > 1 else ''}"
+        for name, key in (("CTranslate2", "ctranslate2"), ("transformers", "transformers")):
+            rows.append([
+                f"GPT-2 124 M, float32, {many} at once, against {name}",
+                f"{case['ferry']:,.0f} tokens/s", f"{case[f'to_{key}']:.1f}×",
+            ])  # fmt: skip
     machine = next(iter(results.values()))["machine"]
-    where = f"all-MiniLM-L6-v2 in float32 on {machine['cores']} cores of {machine['processor']}"
+    where = (
+        f"Vectors: all-MiniLM-L6-v2 in float32. {machine['cores']} cores of {machine['processor']}"
+    )
     return f"{lines_of(['', 'ferry', 'ratio'], rows)}\n\n{where}, no GPU."
 
 
