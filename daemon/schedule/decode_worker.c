@@ -1,16 +1,14 @@
 #include "daemon/schedule/decode_worker.h"
 
-#include <errno.h>
-#include <semaphore.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/schedule/decode_run.h"
+#include "daemon/schedule/worker_thread.h"
 
 struct ferry_decode_worker {
-    pthread_t thread;
+    struct ferry_worker_thread thread;
     struct ferry_decode_queue *queue;
     const struct ferry_loaded_model *model;
     ferry_device_lost_function *on_lost;
@@ -24,7 +22,6 @@ struct ferry_decode_worker {
     uint64_t held_back;              /* sequences that the policy does not have yet */
     int64_t now;
     _Atomic int64_t busy_since_ns;
-    sem_t ended;
     int64_t logged_ns; /* when a failure was last logged */
 };
 
@@ -270,7 +267,7 @@ static void *work(void *argument) {
         ferry_decode_queue_tell(worker->queue, &worker->counters);
         hand_over(worker);
     }
-    sem_post(&worker->ended);
+    ferry_worker_thread_ends(&worker->thread);
     return NULL;
 }
 
@@ -280,7 +277,6 @@ static void free_worker(struct ferry_decode_worker *worker) {
     ferry_decode_run_free(&worker->run);
     ferry_decode_plan_free(&worker->plan);
     ferry_decode_policy_free(worker->policy);
-    sem_destroy(&worker->ended);
     free(worker);
 }
 
@@ -299,7 +295,6 @@ enum ferry_status ferry_decode_worker_start(struct ferry_decode_queue *queue,
     worker->counters = queue->counters;
     worker->logged_ns = INT64_MIN / 2;
     atomic_init(&worker->busy_since_ns, INT64_MAX);
-    sem_init(&worker->ended, 0, 0);
     if (ferry_decode_policy_create(limits, &worker->policy) != FERRY_OK ||
         ferry_decode_plan_init(limits, &worker->plan) != FERRY_OK ||
         ferry_decode_run_init(&worker->run, queue->model) != FERRY_OK) {
@@ -307,10 +302,10 @@ enum ferry_status ferry_decode_worker_start(struct ferry_decode_queue *queue,
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "model %s: no memory for a decode worker",
                           queue->model->name);
     }
-    int failed = pthread_create(&worker->thread, NULL, work, worker);
-    if (failed != 0) {
+    enum ferry_status status = ferry_worker_thread_start(&worker->thread, work, worker, error);
+    if (status != FERRY_OK) {
         free_worker(worker);
-        return ferry_fail(error, FERRY_INTERNAL, "pthread_create: %s", strerror(failed));
+        return status;
     }
     *ret_worker = worker;
     return FERRY_OK;
@@ -319,12 +314,8 @@ enum ferry_status ferry_decode_worker_start(struct ferry_decode_queue *queue,
 bool ferry_decode_worker_join(struct ferry_decode_worker *worker, int64_t deadline_ns) {
     if (worker == NULL)
         return true;
-    struct timespec until = {.tv_sec = deadline_ns / FERRY_NANOSECONDS_PER_SECOND,
-                             .tv_nsec = deadline_ns % FERRY_NANOSECONDS_PER_SECOND};
-    while (sem_clockwait(&worker->ended, CLOCK_MONOTONIC, &until) != 0)
-        if (errno != EINTR)
-            return false;
-    pthread_join(worker->thread, NULL);
+    if (!ferry_worker_thread_join(&worker->thread, deadline_ns))
+        return false;
     free_worker(worker);
     return true;
 }

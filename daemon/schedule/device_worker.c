@@ -4,15 +4,15 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/schedule/batch_run.h"
+#include "daemon/schedule/worker_thread.h"
 #include "daemon/tasks/embed_rows.h"
 
 struct ferry_device_worker {
-    pthread_t thread;
+    struct ferry_worker_thread thread;
     struct ferry_model_queue *queue;
     const struct ferry_batch_policy *policy;
     ferry_device_lost_function *on_lost;
@@ -21,7 +21,7 @@ struct ferry_device_worker {
     struct ferry_batch_run run;
     float *normalized; /* [width] */
     _Atomic int64_t busy_since_ns;
-    sem_t started, ended;
+    sem_t started;
     int64_t logged_ns; /* when a failure was last logged */
     unsigned unlogged; /* failures since then */
     enum ferry_status start_status;
@@ -149,7 +149,7 @@ static void *work(void *argument) {
             report(worker, times.end);
         finish_batch(worker, times);
     }
-    sem_post(&worker->ended);
+    ferry_worker_thread_ends(&worker->thread);
     return NULL;
 }
 
@@ -159,7 +159,6 @@ static void free_worker(struct ferry_device_worker *worker) {
     ferry_formed_batch_free(&worker->batch);
     free(worker->normalized);
     sem_destroy(&worker->started);
-    sem_destroy(&worker->ended);
     free(worker);
 }
 
@@ -177,20 +176,19 @@ enum ferry_status ferry_device_worker_start(struct ferry_model_queue *queue,
     worker->context = context;
     atomic_init(&worker->busy_since_ns, INT64_MAX);
     sem_init(&worker->started, 0, 0);
-    sem_init(&worker->ended, 0, 0);
     worker->logged_ns = INT64_MIN / 2;
-    int failed = pthread_create(&worker->thread, NULL, work, worker);
-    if (failed != 0) {
+    enum ferry_status status = ferry_worker_thread_start(&worker->thread, work, worker, error);
+    if (status != FERRY_OK) {
         free_worker(worker);
-        return ferry_fail(error, FERRY_INTERNAL, "pthread_create: %s", strerror(failed));
+        return status;
     }
     while (sem_wait(&worker->started) != 0 && errno == EINTR) {
     }
     if (worker->start_status != FERRY_OK) {
-        enum ferry_status status = worker->start_status;
+        status = worker->start_status;
         if (error != NULL)
             *error = worker->start_error;
-        pthread_join(worker->thread, NULL);
+        (void)ferry_worker_thread_join(&worker->thread, INT64_MAX);
         free_worker(worker);
         return status;
     }
@@ -205,12 +203,8 @@ int64_t ferry_device_worker_busy_since(const struct ferry_device_worker *worker)
 bool ferry_device_worker_join(struct ferry_device_worker *worker, int64_t deadline_ns) {
     if (worker == NULL)
         return true;
-    struct timespec until = {.tv_sec = deadline_ns / FERRY_NANOSECONDS_PER_SECOND,
-                             .tv_nsec = deadline_ns % FERRY_NANOSECONDS_PER_SECOND};
-    while (sem_clockwait(&worker->ended, CLOCK_MONOTONIC, &until) != 0)
-        if (errno != EINTR)
-            return false;
-    pthread_join(worker->thread, NULL);
+    if (!ferry_worker_thread_join(&worker->thread, deadline_ns))
+        return false;
     free_worker(worker);
     return true;
 }
