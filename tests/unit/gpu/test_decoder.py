@@ -69,6 +69,9 @@ def test_recognised(tmp_path, kind):
 
 NOT_RECOGNISED = {
     "other logits than the weights say": (lambda: traces.Scaled(traces.make_gpt2()), "differ"),
+    "log-probabilities": (lambda: traces.Normalised(traces.make_gpt2()), "differ"),
+    "the id of the padding cannot come": (traces.Suppressing, "differ"),
+    "the id of the padding is masked": (lambda: traces.MaskingById(traces.make_gpt2()), "differ"),
     "no GPT-2": (traces.Bigram, "wte.weight"),
     "an activation that is unknown": (
         lambda: traces.Plain(traces.make_gpt2(activation_function="silu")),
