@@ -36,7 +36,8 @@ DecoderProof::DecoderProof(const ferry_engine_model &model) : model_(model) {
     spec.vocabulary_size = material.vocabulary_size;
     spec.pad_id = material.pad_id;
     const uint32_t most = model.info.max_length;
-    for (uint32_t length : {short_length, 1u, 2u, 17u, 61u})
+    // The first is not of one token, over which all numbers of heads are the same.
+    for (uint32_t length : {std::min(short_length, most), 1u, 2u, 17u, 61u})
         if (length <= most)
             cases_.push_back({make_probe_sequence(spec, length, length + 100), {}});
     put_special_ids(cases_.front().sequence, material);
