@@ -17,7 +17,7 @@ enum {
     DEFAULT_STEP_TOKENS = 512,
     MOST_SEQUENCES = 4096,
     MOST_STEP_TOKENS = 65536,
-    LOGITS_ROWS = 64 /* that are in memory at once; a vocabulary is wide */
+    LOGITS_ROWS = FERRY_GPT2_KEPT_ROWS /* that are in memory at once; a vocabulary is wide */
 };
 
 /* A row whose logits are wanted. */
@@ -269,6 +269,11 @@ enum ferry_status ferry_gpt2_decoder_step(struct ferry_gpt2_decoder *decoder,
     for (uint32_t at = 0; at < count; at++)
         ferry_decode_slots_take(&decoder->slots, &entries[at]);
     return FERRY_OK;
+}
+
+const float *ferry_gpt2_decoder_logits(const struct ferry_gpt2_decoder *decoder, uint32_t at) {
+    assert(at < LOGITS_ROWS);
+    return decoder->logits + at * decoder->columns;
 }
 
 void ferry_gpt2_decoder_release(struct ferry_gpt2_decoder *decoder, uint32_t slot) {

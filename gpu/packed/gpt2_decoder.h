@@ -24,6 +24,10 @@ FERRY_MUST_CHECK enum ferry_status ferry_gpt2_decoder_step(struct ferry_gpt2_dec
                                                            struct ferry_decode_entry *entries,
                                                            uint32_t count,
                                                            struct ferry_error *error);
+/* For proofs: of a last step that wanted at most FERRY_GPT2_KEPT_ROWS rows, the logits of row `at`,
+ * [vocabulary]. */
+enum { FERRY_GPT2_KEPT_ROWS = 64 };
+const float *ferry_gpt2_decoder_logits(const struct ferry_gpt2_decoder *decoder, uint32_t at);
 void ferry_gpt2_decoder_release(struct ferry_gpt2_decoder *decoder, uint32_t slot);
 
 #ifdef __cplusplus

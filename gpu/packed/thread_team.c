@@ -150,13 +150,13 @@ enum ferry_status ferry_thread_team_create(uint32_t threads, struct ferry_thread
     struct ferry_thread_team *team = aligned_alloc(64, (sizeof *team + 63) / 64 * 64);
     if (team == NULL)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for a team of threads");
-    *team = (struct ferry_thread_team){.size = threads != 0 ? threads : core_count()};
-    if (team->size > MOST_THREADS)
-        team->size = MOST_THREADS;
+    const uint32_t wanted = threads != 0 ? threads : core_count();
+    const uint32_t size = wanted < MOST_THREADS ? wanted : MOST_THREADS;
+    *team = (struct ferry_thread_team){.size = size};
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->announced, NULL);
     pthread_cond_init(&team->finished, NULL);
-    for (uint32_t index = 1; index < team->size; index++) {
+    for (uint32_t index = 1; index < size; index++) {
         struct member *member = &team->members[index];
         *member = (struct member){.team = team, .index = index};
         if (pthread_create(&member->thread, NULL, help, member) != 0) {
@@ -164,7 +164,7 @@ enum ferry_status ferry_thread_team_create(uint32_t threads, struct ferry_thread
             return ferry_fail(error, FERRY_OUT_OF_MEMORY,
                               "thread %u of a team of %u cannot be started: a limit on threads or "
                               "memory is reached",
-                              index, threads);
+                              index, size);
         }
         team->started++;
     }

@@ -92,8 +92,7 @@ std::shared_ptr<Gpt2Model> recognise(const ferry_engine_model &model, const Deco
     VariantSearch search(*packed, proof, options);
     search.run(reading.variants);
     if (!search.found()) {
-        reason = "GPT-2 with its weights gives log-probabilities that differ by " +
-                 text_of(search.nearest());
+        reason = "GPT-2 with its weights gives logits that differ by " + text_of(search.nearest());
         return nullptr;
     }
     packed->set_variant(search.best());

@@ -60,6 +60,37 @@ class Scaled(Plain):
         return super().forward(ids) * 1.25
 
 
+class Normalised(Plain):
+    """Log-probabilities: a repetition penalty does something else to them than to logits."""
+
+    def forward(self, ids):
+        return super().forward(ids).log_softmax(-1)
+
+
+class Suppressing(Plain):
+    """The id of the padding, which is improbable everywhere, can't come at all."""
+
+    def __init__(self):
+        model = make_gpt2(tie_word_embeddings=False)
+        with torch.no_grad():
+            model.transformer.ln_f.bias.fill_(1)
+            model.lm_head.weight[0] = -0.5
+        super().__init__(model)
+
+    def forward(self, ids):
+        never = torch.zeros(VOCABULARY)
+        never[0] = float("-inf")
+        return super().forward(ids) + never
+
+
+class MaskingById(Plain):
+    """Makes its mask from the ids, as it was told for padding."""
+
+    def forward(self, ids):
+        mask = (ids != 0).long()
+        return self.model(input_ids=ids, attention_mask=mask, use_cache=False, return_dict=False)[0]
+
+
 class Bigram(torch.nn.Module):
     """Logits without any GPT-2."""
 

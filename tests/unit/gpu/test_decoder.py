@@ -69,6 +69,9 @@ def test_recognised(tmp_path, kind):
 
 NOT_RECOGNISED = {
     "other logits than the weights say": (lambda: traces.Scaled(traces.make_gpt2()), "differ"),
+    "log-probabilities": (lambda: traces.Normalised(traces.make_gpt2()), "differ"),
+    "the id of the padding cannot come": (traces.Suppressing, "differ"),
+    "the id of the padding is masked": (lambda: traces.MaskingById(traces.make_gpt2()), "differ"),
     "no GPT-2": (traces.Bigram, "wte.weight"),
     "an activation that is unknown": (
         lambda: traces.Plain(traces.make_gpt2(activation_function="silu")),
@@ -106,6 +109,16 @@ def test_a_trace_made_the_plain_way(tmp_path):
         answers = probe.run([score(slot, ids) for slot, ids in enumerate(sequences)])
         for ids, answer in zip(sequences, answers):
             assert_scores(model, ids, answer["logprobs"])
+
+
+@pytest.mark.parametrize("positions, heads", [(2, 3), (4, 4), (8, 8), (11, 1)])
+def test_few_positions(tmp_path, positions, heads):
+    model = traces.Plain(traces.make_gpt2(n_positions=positions, n_head=heads))
+    traces.save(model, tmp_path / "model.pt", 2, positions)
+    with decoder(tmp_path / "model.pt", positions=positions, traced_length=positions) as probe:
+        assert probe.info["engine"] == "packed", probe.info
+        ids = traces.random_ids(1, positions, shortest=positions)[0]
+        assert_scores(model, ids, probe.run([score(0, ids)])[0]["logprobs"])
 
 
 def test_golden_rows(gpt2):
