@@ -36,6 +36,7 @@ struct ferry_added_matcher {
 struct ferry_added_tokens {
     struct ferry_added_token *tokens; /* owned */
     size_t count, capacity;
+    size_t new_count;               /* of them, those that the vocabulary does not have */
     struct ferry_vocabulary places; /* content to index into tokens */
     struct ferry_added_matcher raw;
     struct ferry_added_matcher normalized;

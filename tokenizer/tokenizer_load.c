@@ -55,10 +55,8 @@ enum ferry_status ferry_tokenizer_add_token(struct ferry_tokenizer *tokenizer,
         return FERRY_OK;
     token.id = ferry_tokenizer_find_id(tokenizer, token.content, token.content_size);
     if (token.id < 0) { /* ids of its own follow the vocabulary's size, whatever the file says */
-        token.id = (int32_t)tokenizer->vocabulary.count;
-        for (size_t at = 0; at < tokenizer->added.count; at++)
-            if (tokenizer->added.tokens[at].id >= token.id)
-                token.id = tokenizer->added.tokens[at].id + 1;
+        token.id = (int32_t)(tokenizer->vocabulary.count + tokenizer->added.new_count);
+        tokenizer->added.new_count++;
     }
     char *pattern = NULL;
     token.pattern = token.content;

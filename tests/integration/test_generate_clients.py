@@ -3,6 +3,8 @@ engine, whose every token is known."""
 
 import asyncio
 import gc
+import os
+import signal
 import sys
 import threading
 import time
@@ -242,6 +244,39 @@ def test_a_stream_dropped_by_the_garbage_collector(slow_daemon):
                 client.generate("a", max_new_tokens=1)
         finally:
             gc.set_threshold(*threshold)
+
+
+def test_several_threads_take_from_one_stream(client):
+    stream = client.generate_stream(PROMPT, max_new_tokens=100, ignore_end=True)
+    taken = []
+
+    def take():
+        taken.extend(i for part in stream for i in part.ids.tolist())
+
+    threads = [threading.Thread(target=take, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+    assert sorted(taken) == sorted(continued(PROMPT, 100))
+
+
+def test_a_stream_does_not_go_on_in_a_child_after_fork(client):
+    """The parts come to the parent: the child must not wait for them."""
+    stream = client.generate_stream(PROMPT, max_new_tokens=100, ignore_end=True)
+    next(stream)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            list(stream)
+        except ferry.Unavailable as error:
+            os._exit(0 if "fork" in str(error) else 1)
+        os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    list(stream)
+    assert stream.result.ids.tolist() == continued(PROMPT, 100)
 
 
 def test_a_stream_whose_daemon_dies_ends_with_unavailable(scratch):

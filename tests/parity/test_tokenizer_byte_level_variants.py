@@ -186,6 +186,21 @@ def test_added_tokens(name, prefix, load, seed):
     check(load(document), sample)
 
 
+def test_ids_of_new_tokens_where_the_vocabulary_has_gaps(load):
+    """They follow the size of the vocabulary, not its highest id, also where one is taken."""
+    document = small.small_json()
+    words = document["model"]["vocab"]
+    count = len(words) + 3
+    words |= {"<high>": 5 * count, "<next>": count + 1, "[low]": 3 * count}
+    names = ("<high>", "<new>", "[low]", "<newer>")
+    document["added_tokens"] = [tokenizer_gpt2.added_token(0, name) for name in names]
+    judge = load(document)
+    check(judge, ["".join(names), "a<new> <newer>b"])
+    rows = [[count, count + 1, 5 * count, 3 * count]]
+    expected = [("OK", judge.reference.tokenizer.decode(rows[0]))]
+    assert judge.driver.decode(judge.slot, rows, False) == expected
+
+
 def _changed(path, value):
     document = copy.deepcopy(small.small_json())
     place = document

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from .errors import FerryError, InternalError
+from .errors import FerryError, InternalError, Unavailable
 from .exchange import Call, Piece
 from .language import Part, part_of
 
@@ -32,6 +33,7 @@ class _Stream:
         self._cancel = cancel
         self._read = read
         self._ended = False
+        self._process = os.getpid()
         self.result: Any = None
         """What generate without stream would have returned; set when the stream has ended."""
 
@@ -49,6 +51,7 @@ class _Stream:
         assert self._call is not None
         if item is None:
             self._ended = True
+            self._put(None)  # the end is everybody's who waits for a part
             self.result = self._read(self._call.future.result(0))
             return None
         piece, part = item
@@ -57,6 +60,8 @@ class _Stream:
 
     def _seconds_left(self) -> float:
         assert self._call is not None
+        if os.getpid() != self._process:  # the thread that would bring parts is not here
+            raise Unavailable("the stream was begun before fork(), and goes on in the parent alone")
         return max(self._call.deadline - time.monotonic(), 0) + GRACE
 
     def _give_up(self) -> None:
