@@ -36,6 +36,7 @@ class DecoderProof {
         std::vector<float> expected; // see successor_logprobs; of golden rows one fewer
     };
     class Run;
+    void make_short_reference(BatchRunner &runner);
     float run(ferry_gpt2_decoder &decoder, size_t first, size_t count, bool cut) const;
     float compare_logits(const ferry_gpt2_decoder &decoder) const;
     size_t count_together(const ferry_decoder_info &info, size_t first) const;
