@@ -44,8 +44,8 @@ struct ferry_gpt2_decoder {
 
 /* ---- creation ---- */
 
-/* Of the machine's memory, not of what is free now: that counts file pages as taken, and a start right
- * after a large download would get a small cache. */
+/* Of the machine's memory, not of what is free now: that counts file pages as taken, and a start
+ * right after a large download would get a small cache. */
 static uint64_t default_cache_bytes(uint64_t all_sequences) {
     uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     return all_sequences < machine / 4 ? all_sequences : machine / 4;

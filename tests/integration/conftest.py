@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from daemon_process import Daemon, program  # noqa: E402
-from model_folders import make_fake, minilm  # noqa: E402
+from model_folders import make_fake, make_fake_decoder, minilm  # noqa: E402
 
 
 def pytest_configure(config):
@@ -33,6 +33,19 @@ def scratch():
 def fake_model(scratch):
     """The directory of a fake model: width 384, deterministic rows, no delay."""
     return make_fake(scratch / "fake")
+
+
+@pytest.fixture(scope="session")
+def decoder(scratch):
+    """The directory of a fake model that continues texts."""
+    return make_fake_decoder(scratch / "decoder")
+
+
+@pytest.fixture(scope="session")
+def slow(scratch):
+    """3 ms a step, a small cache: room for 20 blocks of 8 positions, 8 sequences."""
+    script = "step_us=3000 block_tokens=8 blocks=20 max_sequences=8"
+    return make_fake_decoder(scratch / "slow-decoder", name="slow", script=script)
 
 
 @pytest.fixture(scope="session")
