@@ -93,7 +93,7 @@ static enum ferry_status create_scratch(struct ferry_gpt2_decoder *decoder,
                                         struct ferry_error *error) {
     const uint32_t members = ferry_thread_team_size(decoder->team);
     const uint32_t vocabulary = ferry_gpt2_shape_of(decoder->model)->vocabulary;
-    decoder->scratch = calloc(members, sizeof(*decoder->scratch));
+    decoder->scratch = calloc(members, sizeof(struct ferry_row_scratch *));
     decoder->columns = ferry_packed_columns(ferry_gpt2_head(decoder->model));
     decoder->logits = ferry_large_floats(LOGITS_ROWS * decoder->columns);
     decoder->first_rows = calloc(decoder->info.max_sequences, sizeof *decoder->first_rows);

@@ -51,7 +51,7 @@ enum ferry_status ferry_gpt2_workspace_create(const struct ferry_gpt2_shape *sha
         .inner = panel_columns(shape->inner),
         .score_stride = (size_t)ferry_cache_blocks_of(shape->positions) * FERRY_BLOCK_TOKENS,
     };
-    size_t scores = ferry_thread_team_size(team) * FERRY_QUERY_TILE * space->score_stride;
+    size_t scores = (size_t)ferry_thread_team_size(team) * FERRY_QUERY_TILE * space->score_stride;
     space->memory_floats = max_rows * (3 * space->wide + space->triple + space->inner) + scores;
     space->memory = ferry_large_floats(space->memory_floats);
     if (space->memory == NULL) {
@@ -122,9 +122,9 @@ static void store_head(const struct attention_work *work, const struct ferry_dec
     for (uint32_t at = entry->cached; at < entry->length; at++, row += work->space->triple) {
         float *block = work->cache->pool +
                        (size_t)slot->blocks[at / FERRY_BLOCK_TOKENS] * work->cache->block_floats;
-        uint32_t token = at % FERRY_BLOCK_TOKENS;
+        size_t token = at % FERRY_BLOCK_TOKENS;
         for (uint32_t d = 0; d < task->head_width; d++)
-            block[task->keys_offset + d * FERRY_BLOCK_TOKENS + token] = row[width + d];
+            block[task->keys_offset + (size_t)d * FERRY_BLOCK_TOKENS + token] = row[width + d];
         memcpy(block + task->values_offset + token * task->value_stride, row + 2 * width,
                task->head_width * sizeof *row);
     }

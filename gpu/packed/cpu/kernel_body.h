@@ -244,7 +244,7 @@ ALWAYS_INLINE void score_block_alone(const struct ferry_attention *attention, co
         for (size_t at = 0; at < BLOCK_VECTORS; at++)
             sums[way][at] = all(0);
     size_t d = 0;
-    for (; d + 4 <= attention->head_width; d += 4, keys += 4 * FERRY_BLOCK_TOKENS)
+    for (; d + 4 <= attention->head_width; d += 4, keys += (size_t)4 * FERRY_BLOCK_TOKENS)
 #pragma GCC unroll 4
         for (size_t way = 0; way < 4; way++) {
             __builtin_prefetch(next + (d + way) * FERRY_BLOCK_TOKENS, 0, 2);
@@ -319,7 +319,7 @@ ALWAYS_INLINE void mix_values(const struct ferry_attention *attention, uint32_t 
                               const size_t count) {
     float mixed[FERRY_QUERY_TILE * 4 * FLOATS];
     for (size_t column = 0; column < attention->head_width;) {
-        size_t vectors = column + 4 * FLOATS <= attention->value_stride ? 4 : 1;
+        size_t vectors = column + (size_t)4 * FLOATS <= attention->value_stride ? 4 : 1;
         if (vectors == 4)
             mix_columns(attention, end, column, mixed, count, 4);
         else

@@ -156,6 +156,18 @@ static void open_decoder(struct bench *bench, int argc, char **argv) {
     fflush(stdout);
 }
 
+static bool read_job(const char *line, struct job *job) {
+    uint32_t *const numbers[] = {&job->sequences, &job->prompt, &job->new_tokens};
+    for (size_t at = 0; at < sizeof numbers / sizeof *numbers; at++) {
+        char *end;
+        *numbers[at] = (uint32_t)strtoul(line, &end, 10);
+        if (end == line)
+            return false;
+        line = end;
+    }
+    return true;
+}
+
 int main(int argc, char **argv) {
     static struct bench bench;
     open_decoder(&bench, argc, argv);
@@ -164,8 +176,8 @@ int main(int argc, char **argv) {
     bench.entries = allocate(bench.info->max_sequences, sizeof *bench.entries);
     bench.step_seconds = allocate(bench.info->max_length, sizeof *bench.step_seconds);
     struct job job;
-    while (scanf("%" SCNu32 " %" SCNu32 " %" SCNu32, &job.sequences, &job.prompt,
-                 &job.new_tokens) == 3)
+    char line[128];
+    while (fgets(line, sizeof line, stdin) != NULL && read_job(line, &job))
         run_job(&bench, &job);
     free(bench.ids);
     free(bench.entries);

@@ -45,9 +45,13 @@ static void print_text(const char *text) {
 }
 
 static double read_number(void) {
-    double value;
-    if (scanf("%lf", &value) != 1)
+    char word[64];
+    char *end = word;
+    if (scanf("%63s", word) != 1)
         give_up("a number is missing");
+    double value = strtod(word, &end);
+    if (end == word || *end != '\0')
+        give_up("a number is not one");
     return value;
 }
 
@@ -58,8 +62,7 @@ static uint32_t read_count(void) {
 static int32_t *read_ids(uint32_t count) {
     int32_t *ids = allocate(count, sizeof *ids);
     for (uint32_t at = 0; at < count; at++)
-        if (scanf("%" SCNd32, &ids[at]) != 1)
-            give_up("an id is missing");
+        ids[at] = (int32_t)read_number();
     return ids;
 }
 

@@ -130,11 +130,11 @@ static float *make_pool(const struct attention_case *one, const uint32_t *blocks
     for (uint32_t at = 0; at < one->first_position + one->count; at++) {
         float *block = pool + blocks[at / BLOCK] * 2 * half;
         for (uint32_t d = 0; d < one->head_width; d++) {
-            block[d * BLOCK + at % BLOCK] = random_float(&state);
-            block[half + at % BLOCK * stride + d] = random_float(&state);
+            block[(size_t)d * BLOCK + at % BLOCK] = random_float(&state);
+            block[half + (size_t)(at % BLOCK) * stride + d] = random_float(&state);
         }
         for (size_t d = one->head_width; d < stride; d++)
-            block[half + at % BLOCK * stride + d] = 0;
+            block[half + (size_t)(at % BLOCK) * stride + d] = 0;
     }
     return pool;
 }
@@ -148,14 +148,16 @@ static void expect_row(const struct attention_case *one, const float *pool, cons
         double score = 0;
         for (uint32_t d = 0; d < one->head_width; d++)
             score += (double)query[d] *
-                     (double)pool[blocks[at / BLOCK] * 2 * half + d * BLOCK + at % BLOCK];
+                     (double)pool[blocks[at / BLOCK] * 2 * half + (size_t)d * BLOCK + at % BLOCK];
         sum += weights[at] = exp(score * 0.25);
     }
     for (uint32_t d = 0; d < one->head_width; d++) {
         double mixed = 0;
         for (uint32_t at = 0; at <= position; at++)
-            mixed += weights[at] / sum *
-                     (double)pool[blocks[at / BLOCK] * 2 * half + half + at % BLOCK * stride + d];
+            mixed +=
+                weights[at] / sum *
+                (double)
+                    pool[blocks[at / BLOCK] * 2 * half + half + (size_t)(at % BLOCK) * stride + d];
         cr_assert_float_eq((double)out[d], mixed, 3e-6, "width %u, position %u", one->head_width,
                            position);
     }
@@ -184,7 +186,7 @@ static void check_attention_case(const struct ferry_cpu_kernels *kernels,
         .value_stride = stride,
         .scale = 0.25f,
         .scores = scores,
-        .score_stride = POOL_BLOCKS * BLOCK,
+        .score_stride = (size_t)POOL_BLOCKS * BLOCK,
         .out = out,
         .out_stride = 90,
     };
@@ -252,7 +254,7 @@ static void check_not_finite(const struct ferry_cpu_kernels *kernels) {
     const float strange[] = {NAN, INFINITY, -INFINITY};
     for (size_t at = 0; at < 3; at++) {
         float *in = random_floats(16, 1);
-        float *panel = random_floats(16 * COLUMNS, 2);
+        float *panel = random_floats((size_t)16 * COLUMNS, 2);
         float *bias = random_floats(COLUMNS, 3);
         float out[COLUMNS];
         in[7] = strange[at];

@@ -50,16 +50,20 @@ static const char vocabulary[] =
 static const char config[] =
     "{\"added_tokens_decoder\": {\"15\": {\"content\": \"new york\", \"normalized\": true}}}";
 
+/* Longer than a piece of a word can be. */
+static const char many_letters[] =
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    "aaaaaaaaaaaaa"
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    "aaaaaaaaaaaaa";
+
 static const char *const texts[] = {
     "hello, hellos. abcabcabc [MASK] aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa b",
     "中文 한국어 é\u0301\u0323 \u302e\U0001D165 日本語のテキスト",
     "",
     "New York hello",
     "   ",
-    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    "aaaaaaaaaaaaa"
-    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    "aaaaaaaaaaaaa"};
+    many_letters};
 
 static void fail(const char *what) {
     fprintf(stderr, "%s\n", what);
