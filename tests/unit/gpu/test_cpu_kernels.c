@@ -128,7 +128,7 @@ static float *make_pool(const struct attention_case *one, const uint32_t *blocks
     unsigned state = 77;
     const size_t stride = half / BLOCK;
     for (uint32_t at = 0; at < one->first_position + one->count; at++) {
-        float *block = pool + blocks[at / BLOCK] * 2 * half;
+        float *block = pool + (size_t)blocks[at / BLOCK] * 2 * half;
         for (uint32_t d = 0; d < one->head_width; d++) {
             block[(size_t)d * BLOCK + at % BLOCK] = random_float(&state);
             block[half + (size_t)(at % BLOCK) * stride + d] = random_float(&state);
@@ -147,17 +147,18 @@ static void expect_row(const struct attention_case *one, const float *pool, cons
     for (uint32_t at = 0; at <= position; at++) {
         double score = 0;
         for (uint32_t d = 0; d < one->head_width; d++)
-            score += (double)query[d] *
-                     (double)pool[blocks[at / BLOCK] * 2 * half + (size_t)d * BLOCK + at % BLOCK];
+            score +=
+                (double)query[d] *
+                (double)
+                    pool[(size_t)blocks[at / BLOCK] * 2 * half + (size_t)d * BLOCK + at % BLOCK];
         sum += weights[at] = exp(score * 0.25);
     }
     for (uint32_t d = 0; d < one->head_width; d++) {
         double mixed = 0;
         for (uint32_t at = 0; at <= position; at++)
-            mixed +=
-                weights[at] / sum *
-                (double)
-                    pool[blocks[at / BLOCK] * 2 * half + half + (size_t)(at % BLOCK) * stride + d];
+            mixed += weights[at] / sum *
+                     (double)pool[(size_t)blocks[at / BLOCK] * 2 * half + half +
+                                  (size_t)(at % BLOCK) * stride + d];
         cr_assert_float_eq((double)out[d], mixed, 3e-6, "width %u, position %u", one->head_width,
                            position);
     }
