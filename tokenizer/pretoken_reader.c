@@ -342,6 +342,8 @@ static enum ferry_status read_with_normalized(struct text_reader *reader, size_t
     enum ferry_status status = FERRY_OK;
     while (!is_end_known(reader))
         ferry_reader_search(reader, begin);
+    if (reader->searched <= begin)
+        return FERRY_OK; /* the next raw token begins in blanks that the one before took */
     const char *text = reader->text + begin;
     size_t size = reader->searched - begin, stretch_begin = 0, search_from = 0;
     while (

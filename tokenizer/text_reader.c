@@ -1,6 +1,8 @@
 /* Finds the raw added tokens of a text and has the pieces between them read. */
 #include "tokenizer/text_reader.h"
 
+#include <string.h>
+
 #include "tokenizer/offset_trim.h"
 #include "tokenizer/whitespace_scan.h"
 
@@ -119,17 +121,22 @@ static enum ferry_status read_piece(struct text_reader *reader, size_t begin) {
                                       : read_piece_fast(reader, begin);
 }
 
+/* Blanks may have been taken with it on one side, and by the token before it on the other. */
+static bool is_content(const struct ferry_added_token *token, const char *text, size_t size) {
+    return size == token->content_size && memcmp(text, token->content, size) == 0;
+}
+
 enum ferry_status ferry_reader_append_match(struct text_reader *reader,
                                             const struct ferry_added_match *match) {
     struct ferry_token_run *run = reader->run;
+    const char *text = reader->text + match->begin;
     size_t size = match->end - match->begin;
     if (match->begin >= match->end)
         return FERRY_OK; /* an earlier token took all of it with its spaces */
     bool has_memory =
         ferry_token_run_append(run, match->token->id, (uint32_t)match->begin, (uint32_t)match->end);
-    if (has_memory && reader->tokenizer->spaces && size != match->token->content_size)
-        has_memory =
-            ferry_token_run_pad(run, ferry_count_spaces(reader->text + match->begin, size));
+    if (has_memory && reader->tokenizer->spaces && !is_content(match->token, text, size))
+        has_memory = ferry_token_run_pad(run, ferry_count_spaces(text, size));
     return has_memory ? FERRY_OK : ferry_reader_fail_memory(reader);
 }
 

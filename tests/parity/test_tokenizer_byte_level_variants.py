@@ -167,6 +167,9 @@ ADDED = {
     "spaces within": [(" x ", {}), ("\u3000y", {"normalized": True}), ("z\n", {"lstrip": True})],
     "specials": [("[s]", {"special": True}), ("[t]", {"special": True, "normalized": True})],
     "other letters": [("\u00e9", {}), ("\u4e2d\u56fd", {"normalized": True}), ("Ġx", {}), ("\U0001f600", {})],
+    "begins in blanks that are taken": [("[y]", {"rstrip": True}), (" x", {}), ("<a", {"lstrip": True, "normalized": True})],
+    "as long without its blank": [("[y]", {"rstrip": True, "normalized": True}), ("z", {}),
+                                  (" x", {"lstrip": True, "rstrip": True, "normalized": True})],
     "begins of each other": [("<a", {}), ("<ab", {"normalized": True}), ("<abc>", {}), ("<", {"single_word": True})],
 }  # fmt: skip
 
