@@ -9,8 +9,8 @@
 #include "tokenizer/text_reader.h"
 
 enum {
-    BATCH = 64, /* pre-tokens that are prepared before the first is looked up */
-    BLOCK = 64, /* as many more may be */
+    BATCH = 64,  /* pre-tokens that are prepared before the first is looked up */
+    BEYOND = 64, /* as many more may be */
 };
 
 /* A part of the text in which no added token stands. */
@@ -141,6 +141,34 @@ static size_t consume_short(const struct text_reader *reader, const struct ferry
     return at;
 }
 
+/* The entry of a pre-token that is long, or has more ids than stand with its key; NULL when it is
+ * not in the cache. */
+static inline const struct ferry_long_entry *find_long_entry(const struct text_reader *reader,
+                                                             const struct ferry_chunk *chunk) {
+    const struct ferry_word_cache *cache = &reader->session->cache;
+    if (chunk->size > FERRY_CACHE_LONG_BYTES)
+        return NULL;
+    if (chunk->size > FERRY_CACHE_SHORT_BYTES)
+        return ferry_cache_find_long(cache, chunk->key.hash, reader->text + chunk->begin,
+                                     chunk->size);
+    const struct ferry_short_entry *found = ferry_cache_find_short(cache, &chunk->key);
+    return found ? ferry_cache_linked(cache, found) : NULL;
+}
+
+/* Appends the ids of such a pre-token, four at a time: up to three more are read and written. False
+ * when it is not in the cache, or the run has no room. */
+static inline bool append_long(struct text_reader *reader, const struct ferry_chunk *chunk) {
+    struct ferry_token_run *run = reader->run;
+    const struct ferry_long_entry *entry = find_long_entry(reader, chunk);
+    if (!entry || run->capacity - run->count < (size_t)entry->count + FERRY_CACHE_SHORT_IDS)
+        return false;
+    int32_t *target = run->ids + run->count;
+    for (unsigned at = 0; at < entry->count; at += FERRY_CACHE_SHORT_IDS)
+        memcpy(target + at, entry->ids + at, FERRY_CACHE_SHORT_IDS * sizeof *target);
+    run->count += entry->count;
+    return true;
+}
+
 /* Ids only: nearly all pre-tokens are short and in the cache. */
 static enum ferry_status consume(struct text_reader *reader, const struct ferry_chunk *chunks,
                                  size_t count) {
@@ -153,8 +181,10 @@ static enum ferry_status consume(struct text_reader *reader, const struct ferry_
         at += consume_short(reader, chunks + at, count - at);
         if (at == count || ferry_reader_is_done(reader))
             break;
-        if (!append_pretoken(reader, &chunks[at++], reader->text))
+        if (!append_long(reader, &chunks[at]) &&
+            !append_pretoken(reader, &chunks[at], reader->text))
             return ferry_reader_fail_memory(reader);
+        at++;
     }
     if (at > 0)
         reader->furthest = chunks[at - 1].begin + chunks[at - 1].size;
@@ -203,6 +233,17 @@ static inline struct ferry_chunk *prepare_block(const struct text_reader *reader
     return chunks;
 }
 
+/* Whether what follows is not worth a look at 64 bytes. */
+static inline bool begins_beyond_ascii(const struct ferry_pretoken_scan *scan, size_t at) {
+    uint64_t eight = 0;
+    size_t left = scan->readable - at;
+    if (left >= sizeof eight)
+        memcpy(&eight, scan->text + at, sizeof eight);
+    else
+        memcpy(&eight, scan->text + at, left);
+    return (eight & UINT64_C(0x8080808080808080)) != 0;
+}
+
 /* Prepares pre-tokens from *at on; returns how many, and moves *at behind them. */
 static size_t scan_batch(struct text_reader *reader, struct stretch *stretch, size_t *at,
                          struct ferry_chunk *chunks) {
@@ -211,7 +252,9 @@ static size_t scan_batch(struct text_reader *reader, struct stretch *stretch, si
     /* Every pre-token is one token or more: preparing more than the limit takes is lost. */
     size_t wanted = room < BATCH ? room + 1 : BATCH;
     while (*at < stretch->end && count < wanted) {
-        uint64_t ends = ferry_pretoken_begins(&scan, *at, stretch->is_end_known) & ~UINT64_C(1);
+        uint64_t ends = 0;
+        if (!begins_beyond_ascii(&scan, *at))
+            ends = ferry_pretoken_begins(&scan, *at, stretch->is_end_known) & ~UINT64_C(1);
         if (ends) {
             count = (size_t)(prepare_block(reader, at, ends, chunks + count) - chunks);
         } else if (scan_one(reader, stretch, at, &chunks[count])) {
@@ -268,7 +311,7 @@ static enum ferry_status read_spaced(struct text_reader *reader, struct stretch 
 /* Reads what is settled of the stretch. *is_read: at least one pre-token was. */
 static enum ferry_status read_known(struct text_reader *reader, struct stretch *stretch, size_t *at,
                                     bool *is_read) {
-    struct ferry_chunk chunks[BATCH + BLOCK];
+    struct ferry_chunk chunks[BATCH + BEYOND];
     enum ferry_status status = FERRY_OK;
     *is_read = false;
     if (stretch->has_space) {

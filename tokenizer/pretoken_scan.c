@@ -64,21 +64,64 @@ static inline size_t skip_ascii_letters(const struct ferry_pretoken_scan *scan, 
     return at;
 }
 
+/* Leads a letter that needs no table: Cyrillic from U+0400 to U+047F, led by D0 or D1, or an
+ * ideograph from U+5000 to U+9FFF, led by E5 to E9. */
+static inline bool leads_cyrillic(unsigned char byte) {
+    return (byte & 0xFE) == 0xD0;
+}
+static inline bool leads_ideograph(unsigned byte) {
+    return byte - 0xE5 <= 0xE9 - 0xE5;
+}
+static inline bool leads_known_letter(const struct ferry_pretoken_scan *scan, size_t at) {
+    unsigned char byte = (unsigned char)scan->text[at];
+    return leads_cyrillic(byte) || leads_ideograph(byte);
+}
+
+/* Behind the known letters at `at`, all of one of the two kinds. */
+static inline size_t skip_known_letters(const struct ferry_pretoken_scan *scan, size_t at) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    unsigned char lead = (unsigned char)scan->text[at];
+    if (leads_cyrillic(lead)) {
+        while (scan->end - at >= 8) { /* four characters */
+            uint64_t eight = 0;
+            memcpy(&eight, scan->text + at, sizeof eight);
+            uint64_t others = (eight & UINT64_C(0xC0FEC0FEC0FEC0FE)) ^ UINT64_C(0x80D080D080D080D0);
+            if (others != 0)
+                return at + (size_t)__builtin_ctzll(others) / 16 * 2;
+            at += 8;
+        }
+    } else if (leads_ideograph(lead)) {
+        while (scan->end - at >= 4) {
+            uint32_t four = 0;
+            memcpy(&four, scan->text + at, sizeof four);
+            if ((four & 0xC0C000) != 0x808000 || !leads_ideograph(four & 0xFF))
+                return at;
+            at += 3;
+        }
+    }
+#endif
+    return at;
+}
+
 static size_t skip_letters(struct ferry_pretoken_scan *scan, size_t at) {
-    while (true) {
-        at = skip_ascii_letters(scan, at);
-        if (at >= scan->end)
-            return scan->end;
-        if ((unsigned char)scan->text[at] < 0x80)
-            return at;
-        do {
+    while (at < scan->end) {
+        if ((unsigned char)scan->text[at] < 0x80) {
+            at = skip_ascii_letters(scan, at);
+            if (at >= scan->end)
+                return scan->end;
+            if ((unsigned char)scan->text[at] < 0x80)
+                return at;
+        }
+        at = skip_known_letters(scan, at);
+        while (at < scan->end && (unsigned char)scan->text[at] >= 0x80) {
             enum ferry_split_class class = OTHER;
             unsigned length = decode(scan, at, &class);
             if (length == 0 || class != LETTER)
                 return at;
             at += length;
-        } while (at < scan->end && (unsigned char)scan->text[at] >= 0x80);
+        }
     }
+    return at;
 }
 
 /* Behind the characters of one class at `at`; *last is where the last of them begins. */
@@ -89,6 +132,8 @@ static size_t skip_class(struct ferry_pretoken_scan *scan, size_t at, enum ferry
         unsigned class = class_of_byte(scan, at), length = 1;
         if (class == BEYOND_ASCII) {
             enum ferry_split_class found = OTHER;
+            if (leads_known_letter(scan, at)) /* what is wrong with it the next one finds */
+                return at;
             length = decode(scan, at, &found);
             class = found;
             if (length == 0)
@@ -102,20 +147,19 @@ static size_t skip_class(struct ferry_pretoken_scan *scan, size_t at, enum ferry
     return at;
 }
 
-/* A run of the class of the character at `at`, which is no white space. */
+/* A run of a class that is not white space, the first character of which is known. */
 static inline size_t skip_run(struct ferry_pretoken_scan *scan, size_t at,
                               enum ferry_split_class class) {
     size_t last = 0;
     return class == LETTER ? skip_letters(scan, at) : skip_class(scan, at, class, &last);
 }
 
-static inline enum ferry_split_class class_at(struct ferry_pretoken_scan *scan, size_t at) {
-    unsigned class = class_of_byte(scan, at);
-    enum ferry_split_class found = OTHER;
-    if (class != BEYOND_ASCII)
-        return (enum ferry_split_class) class;
-    decode(scan, at, &found);
-    return found;
+/* The length of the character at `at`; 0 when it is not UTF-8. */
+static inline unsigned class_at(struct ferry_pretoken_scan *scan, size_t at,
+                                enum ferry_split_class *class) {
+    unsigned of_byte = class_of_byte(scan, at);
+    *class = (enum ferry_split_class)of_byte;
+    return of_byte == BEYOND_ASCII ? decode(scan, at, class) : 1;
 }
 
 /* White space before something else leaves its last character to that. */
@@ -146,26 +190,39 @@ static inline size_t end_of_contraction(const struct ferry_pretoken_scan *scan, 
     }
 }
 
+/* The pre-token whose first character, at `at`, has this class and length; a space may stand before
+ * it. */
+static inline size_t end_of_run(struct ferry_pretoken_scan *scan, size_t at, unsigned length,
+                                enum ferry_split_class class) {
+    return length == 0 ? at : skip_run(scan, at + length, class);
+}
+
 size_t ferry_pretoken_end(struct ferry_pretoken_scan *scan, size_t at) {
+    enum ferry_split_class class = OTHER;
+    size_t first = at + (scan->text[at] == ' ' && at + 1 < scan->end);
     scan->invalid = SIZE_MAX;
-    if (scan->text[at] == ' ' && at + 1 < scan->end) {
-        enum ferry_split_class next = class_at(scan, at + 1);
-        if (next != SPACE)
-            return skip_run(scan, at + 1, next);
+    if (leads_known_letter(scan, first))
+        return skip_letters(scan, first);
+    if (first > at) {
+        unsigned length = class_at(scan, first, &class);
+        if (length == 0 || class != SPACE)
+            return end_of_run(scan, first, length, class);
     } else if (scan->text[at] == '\'') {
         size_t behind = end_of_contraction(scan, at);
         if (behind > at)
             return behind;
     }
-    enum ferry_split_class class = class_at(scan, at);
-    return class == SPACE ? end_of_spaces(scan, at) : skip_run(scan, at, class);
+    unsigned length = class_at(scan, at, &class);
+    return length > 0 && class == SPACE ? end_of_spaces(scan, at)
+                                        : end_of_run(scan, at, length, class);
 }
 
 size_t ferry_pretoken_end_after_space(struct ferry_pretoken_scan *scan, size_t at) {
+    enum ferry_split_class class = OTHER;
     scan->invalid = SIZE_MAX;
-    enum ferry_split_class class = class_at(scan, at);
-    if (class != SPACE)
-        return skip_run(scan, at, class);
+    unsigned length = class_at(scan, at, &class);
+    if (length == 0 || class != SPACE)
+        return end_of_run(scan, at, length, class);
     size_t last = at, behind = skip_class(scan, at, SPACE, &last);
     return behind == scan->end ? behind : last;
 }
@@ -226,20 +283,10 @@ static uint64_t split_contractions(const struct ferry_pretoken_scan *scan, uint6
     return begins;
 }
 
-/* Whether what follows is not worth a look at 64 bytes. */
-static inline bool begins_beyond_ascii(const struct ferry_pretoken_scan *scan, size_t at) {
-    uint64_t eight = 0;
-    size_t left = scan->readable - at;
-    memcpy(&eight, scan->text + at, left < sizeof eight ? left : sizeof eight);
-    return (eight & UINT64_C(0x8080808080808080)) != 0;
-}
-
 uint64_t ferry_pretoken_begins(const struct ferry_pretoken_scan *scan, size_t at, bool is_end) {
     const char *text = scan->text + at;
     size_t known = scan->end - at < BLOCK ? scan->end - at : BLOCK;
     char padded[BLOCK];
-    if (begins_beyond_ascii(scan, at))
-        return 1;
     if (scan->readable - at < BLOCK) {
         memset(padded, 0, sizeof padded);
         memcpy(padded, text, known);

@@ -31,6 +31,7 @@ size_t ferry_pretoken_end_after_space(struct ferry_pretoken_scan *scan, size_t a
 /* Where pre-tokens begin in the 64 bytes from `at` on, where one begins: bit i stands for the byte
  * at + i. Only what is ASCII and does not depend on what lies further; with is_end, scan->end
  * counts as a begin as well. Bit 0 is always set; nothing else: ask ferry_pretoken_end. */
-uint64_t ferry_pretoken_begins(const struct ferry_pretoken_scan *scan, size_t at, bool is_end);
+__attribute__((noinline)) uint64_t ferry_pretoken_begins(const struct ferry_pretoken_scan *scan,
+                                                         size_t at, bool is_end);
 
 #endif

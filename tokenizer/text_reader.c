@@ -111,9 +111,17 @@ static enum ferry_status read_piece_exact(struct text_reader *reader, size_t beg
     return status;
 }
 
+static enum ferry_status read_pretokens(struct text_reader *reader, size_t begin) {
+#if defined(__x86_64__)
+    if (reader->tokenizer->has_bmi2)
+        return ferry_read_pretokens_bmi2(reader, begin);
+#endif
+    return ferry_read_pretokens(reader, begin);
+}
+
 static enum ferry_status read_piece(struct text_reader *reader, size_t begin) {
     if (reader->tokenizer->kind == FERRY_MODEL_BPE)
-        return ferry_read_pretokens(reader, begin);
+        return read_pretokens(reader, begin);
     ferry_normalizer_begin(&reader->session->normalizer);
     if (reader->tokenizer->added.normalized.first_byte_count > 0)
         return ferry_read_normalized_piece(reader, begin);

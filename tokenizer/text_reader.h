@@ -62,5 +62,8 @@ FERRY_MUST_CHECK enum ferry_status ferry_read_normalized_piece(struct text_reade
 
 /* A piece of text of a byte-level tokenizer. */
 FERRY_MUST_CHECK enum ferry_status ferry_read_pretokens(struct text_reader *reader, size_t begin);
+/* The same, compiled for processors that have AVX2 and BMI2. */
+FERRY_MUST_CHECK enum ferry_status ferry_read_pretokens_bmi2(struct text_reader *reader,
+                                                             size_t begin);
 
 #endif

@@ -236,6 +236,16 @@ static enum ferry_status read_files(struct ferry_tokenizer *tokenizer,
     return status == FERRY_OK ? FERRY_OK : ferry_fail_within(error, "%s", file->name);
 }
 
+/* What pretoken_reader_bmi2.c is compiled for. */
+static bool has_bmi2(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("lzcnt");
+#else
+    return false;
+#endif
+}
+
 enum ferry_status ferry_tokenizer_load_files(const struct ferry_tokenizer_file *files, size_t count,
                                              const struct ferry_tokenizer_overrides *overrides,
                                              struct ferry_tokenizer **ret_tokenizer,
@@ -244,6 +254,7 @@ enum ferry_status ferry_tokenizer_load_files(const struct ferry_tokenizer_file *
     if (!tokenizer)
         return ferry_fail(error, FERRY_OUT_OF_MEMORY, "no memory for a tokenizer");
     tokenizer->pad_id = -1;
+    tokenizer->has_bmi2 = has_bmi2();
     enum ferry_status status = read_files(tokenizer, files, count, overrides, error);
     if (status != FERRY_OK) {
         ferry_tokenizer_free(tokenizer);

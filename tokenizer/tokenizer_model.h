@@ -63,6 +63,7 @@ struct ferry_tokenizer {
     struct ferry_wordpiece_decoder decoder;
 
     struct ferry_bpe bpe;
+    bool has_bmi2;                     /* the processor: pre-tokens are read by its own code */
     bool add_prefix_space;             /* before each stretch of text that begins with none */
     bool has_byte_decoder;             /* without one, tokens are joined by spaces */
     bool trims_offsets;                /* spaces of a token are not in its offsets */

@@ -55,7 +55,7 @@ enum ferry_status ferry_word_cache_init(struct ferry_word_cache *cache, size_t b
     cache->entries = (struct ferry_short_entry *)(void *)begin;
     cache->index = (uint64_t *)(void *)(begin + entries_size);
     cache->arena = begin + entries_size + index_size;
-    cache->arena_size = (uint32_t)(bytes - entries_size - index_size);
+    cache->arena_size = (uint32_t)(bytes - entries_size - index_size) - FERRY_CACHE_SLACK_BYTES;
     cache->arena_used = ARENA_BEGIN;
     return FERRY_OK;
 }

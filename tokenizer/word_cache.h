@@ -21,9 +21,10 @@ enum {
     FERRY_CACHE_SHORT_IDS = 4,
     FERRY_CACHE_LONG_BYTES = 255,
     FERRY_CACHE_LONG_IDS = 255,
-    FERRY_CACHE_PROBES = 8,     /* entries in a row where a short piece may be */
-    FERRY_CACHE_INDEX_WAYS = 8, /* entries of a bucket of the index: one cache line */
-    FERRY_CACHE_IS_LONG = 0x7F, /* instead of a number of ids: they lie with the long pieces */
+    FERRY_CACHE_SLACK_BYTES = 16, /* behind the last long entry, which is read four ids at a time */
+    FERRY_CACHE_PROBES = 8,       /* entries in a row where a short piece may be */
+    FERRY_CACHE_INDEX_WAYS = 8,   /* entries of a bucket of the index: one cache line */
+    FERRY_CACHE_IS_LONG = 0x7F,   /* instead of a number of ids: they lie with the long pieces */
     FERRY_CACHE_COUNT_SHIFT =
         24, /* ids are below 1 << 24: the number of ids stands above the first */
 };

@@ -1,11 +1,13 @@
 /* The parts of byte-level tokenizers that need no vocabulary, and decoding token by token. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tokenizer/byte_level.h"
 #include "tokenizer/ferry_tokenizer.h"
 #include "tokenizer/pretoken_scan.h"
+#include "tokenizer/tokenizer_model.h"
 
 size_t pretoken_end_portable(struct ferry_pretoken_scan *scan, size_t at);
 
@@ -139,4 +141,81 @@ Test(byte_level, a_stream_stays_as_it_was_after_an_error) {
     push(&stream, 0xAD, &text, "\xE4\xB8\xAD");
     ferry_buffer_free(&text);
     ferry_tokenizer_free(tokenizer);
+}
+
+static const char *const letters[] = {"a",
+                                      "b",
+                                      " ",
+                                      "1",
+                                      ".",
+                                      "'",
+                                      "\n",
+                                      "s",
+                                      "\xC3\xA9",
+                                      "\xD1\x8F",
+                                      "\xE4\xB8\xAD",
+                                      "\xE3\x80\x82",
+                                      "\xC2\xA0"};
+enum { LETTERS = sizeof letters / sizeof *letters, ALPHABET = 8 /* of them one byte each */ };
+
+/* Every byte, and every two of the first letters: where pre-tokens begin shows in the ids. */
+static struct ferry_tokenizer *open_pairs(void) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static char lines[(256 + ALPHABET * ALPHABET) * 12];
+    size_t used = 0;
+    unsigned rank = 0;
+    for (unsigned byte = 0; byte < 256; byte++)
+        used += (size_t)snprintf(lines + used, sizeof lines - used, "%c%c== %u\n",
+                                 digits[byte >> 2], digits[(byte & 3) << 4], rank++);
+    for (unsigned left = 0; left < ALPHABET; left++)
+        for (unsigned right = 0; right < ALPHABET; right++) {
+            unsigned first = (unsigned char)letters[left][0];
+            unsigned second = (unsigned char)letters[right][0];
+            used += (size_t)snprintf(lines + used, sizeof lines - used, "%c%c%c= %u\n",
+                                     digits[first >> 2], digits[(first & 3) << 4 | second >> 4],
+                                     digits[(second & 15) << 2], rank++);
+        }
+    struct ferry_tokenizer_file file = {"pairs.tiktoken", lines, used};
+    struct ferry_tokenizer *tokenizer = NULL;
+    struct ferry_error error = {0};
+    cr_assert_eq(ferry_tokenizer_load_files(&file, 1, NULL, &tokenizer, &error), FERRY_OK, "%s",
+                 error.text);
+    return tokenizer;
+}
+
+static struct ferry_encoding encode(struct ferry_tokenizer_session *session, const char *text) {
+    const struct ferry_encode_options options = {.max_tokens = 0};
+    struct ferry_encodings encodings;
+    cr_assert_eq(
+        ferry_tokenizer_encode(session, text, strlen(text), NULL, 0, &options, &encodings, NULL),
+        FERRY_OK);
+    return encodings.windows[0];
+}
+
+Test(byte_level, both_readers_give_the_same) {
+    struct ferry_tokenizer *tokenizers[] = {open_pairs(), open_pairs()};
+    struct ferry_tokenizer_session *sessions[2];
+    tokenizers[0]->has_bmi2 = false;
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(ferry_tokenizer_session_create(tokenizers[i], 0, &sessions[i], NULL),
+                     FERRY_OK);
+    srand(1);
+    for (int round = 0; round < 20000; round++) {
+        char text[1024] = "";
+        size_t used = 0;
+        int wanted = rand() % 200;
+        int kinds = 1 + rand() % LETTERS;
+        for (int at = 0; at < wanted; at++)
+            used +=
+                (size_t)snprintf(text + used, sizeof text - used, "%s", letters[rand() % kinds]);
+        struct ferry_encoding plain = encode(sessions[0], text), other = encode(sessions[1], text);
+        cr_assert_eq(plain.count, other.count, "\"%s\"", text);
+        cr_assert(plain.count == 0 ||
+                      memcmp(plain.ids, other.ids, plain.count * sizeof *plain.ids) == 0,
+                  "\"%s\"", text);
+    }
+    for (int i = 0; i < 2; i++) {
+        ferry_tokenizer_session_free(sessions[i]);
+        ferry_tokenizer_free(tokenizers[i]);
+    }
 }
