@@ -210,6 +210,57 @@ static enum ferry_status add_extra(struct ferry_tokenizer *tokenizer,
     return FERRY_OK;
 }
 
+/* The text of a token that a setting gives; NULL when it gives none. */
+static const char *text_of(const json_t *value) {
+    return json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
+}
+
+static bool is_named_key(const char *key) {
+    for (size_t at = 0; at < NAMED_TOKENS; at++)
+        if (strcmp(named_tokens[at].key, key) == 0)
+            return true;
+    return false;
+}
+
+/* The reference makes special tokens of these values as well, in an order of its own. */
+static enum ferry_status check_all_added(const struct ferry_tokenizer *tokenizer,
+                                         const json_t *tokens, const char *ending,
+                                         struct ferry_error *error) {
+    const char *key = NULL;
+    const json_t *value = NULL;
+    size_t ending_size = strlen(ending);
+    json_object_foreach((json_t *)(uintptr_t)tokens, key, value) {
+        size_t size = strlen(key);
+        const char *text = text_of(value);
+        if (size >= ending_size && strcmp(key + size - ending_size, ending) == 0 && text &&
+            !is_named_key(key) && !is_added(tokenizer, text))
+            return ferry_fail(error, FERRY_UNSUPPORTED,
+                              "the special token \"%s\" is not supported with vocab.json unless "
+                              "added_tokens_decoder has it; tokenizer.json can hold it",
+                              key);
+    }
+    return FERRY_OK;
+}
+
+static enum ferry_status check_other_tokens(const struct ferry_tokenizer *tokenizer,
+                                            const struct settings *settings,
+                                            struct ferry_error *error) {
+    static const char *const objects[] = {"extra_special_tokens", "model_specific_special_tokens"};
+    const json_t *files[] = {settings->config, settings->special_tokens};
+    enum ferry_status status = FERRY_OK;
+    size_t count = json_object_get(settings->config, "added_tokens_decoder") ? 1 : 2;
+    for (size_t file = 0; file < count; file++) {
+        for (size_t at = 0; at < 2 && status == FERRY_OK; at++) {
+            const json_t *tokens = json_object_get(files[file], objects[at]);
+            if (json_is_object(tokens))
+                status = check_all_added(tokenizer, tokens, "", error);
+        }
+        if (status == FERRY_OK)
+            status = check_all_added(tokenizer, files[file], "_token", error);
+    }
+    return status;
+}
+
 static enum ferry_status add_tokens(struct ferry_tokenizer *tokenizer,
                                     const struct settings *settings, struct ferry_error *error) {
     json_t *newer = json_object_get(settings->config, "added_tokens_decoder");
@@ -219,8 +270,9 @@ static enum ferry_status add_tokens(struct ferry_tokenizer *tokenizer,
         status = add_named(tokenizer, settings, error);
     if (status == FERRY_OK)
         status = add_extra(tokenizer, settings, "additional_special_tokens", error);
-    return status == FERRY_OK ? add_extra(tokenizer, settings, "extra_special_tokens", error)
-                              : status;
+    if (status == FERRY_OK)
+        status = add_extra(tokenizer, settings, "extra_special_tokens", error);
+    return status == FERRY_OK ? check_other_tokens(tokenizer, settings, error) : status;
 }
 
 static int32_t named_id(const struct ferry_tokenizer *tokenizer, const struct settings *settings,

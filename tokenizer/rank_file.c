@@ -10,6 +10,8 @@
 /* GPT-2's own file has 50,256 ranks, the largest that is split by the same pattern (p50k) 50,280,
  * the smallest of another pattern (cl100k) 100,256. */
 enum { MOST_RANKS = 65536, END_OF_TEXT_ID = 50256 };
+/* In base64, about a thousand bytes; GPT-2's longest has 128. Loading takes the square of it. */
+enum { LONGEST_TOKEN = 1400 };
 
 static const char end_of_text[] = "<|endoftext|>";
 
@@ -82,9 +84,10 @@ static enum ferry_status read_line(struct ferry_tokenizer *tokenizer, const char
                           "a rank file with the rank %lld is not of GPT-2's family: its split "
                           "pattern is another one, which is not supported",
                           (long long)rank);
-    if (token_size > FERRY_TOKEN_SIZE_LIMIT)
-        return ferry_fail(error, FERRY_BAD_DATA, "a token has more than %d characters",
-                          FERRY_TOKEN_SIZE_LIMIT);
+    if (token_size > LONGEST_TOKEN)
+        return ferry_fail(error, FERRY_UNSUPPORTED,
+                          "a token of %zu characters of base64; at most %d are supported",
+                          token_size, LONGEST_TOKEN);
     uint8_t *bytes = malloc(token_size + 3);
     char *text = malloc(token_size * 2 + 8);
     enum ferry_status status = FERRY_OK;

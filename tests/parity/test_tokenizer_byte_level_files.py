@@ -208,3 +208,28 @@ def test_a_rank_file_of_another_family_is_named(driver, tmp_path):
     (tmp_path / "cl100k.tiktoken").write_text("\n".join(lines), encoding="ascii")
     loaded = driver.load(SLOT, tmp_path)
     assert loaded.status == "UNSUPPORTED" and "pattern" in loaded.error, loaded
+
+
+OTHER_TOKENS = {
+    "a named one": {"image_token": "<img>"},
+    "an object": {"extra_special_tokens": {"image_token": "<img>"}},
+    "of the model": {"model_specific_special_tokens": {"image_token": "<img>"}},
+}
+
+
+@pytest.mark.parametrize("name", OTHER_TOKENS)
+def test_special_tokens_that_would_be_lost_are_named(name, driver, tmp_path):
+    """transformers makes one token of "<img>"; ferry does not, so it must not load such files."""
+    folder = _write(tmp_path, tokenizer_gpt2.vocabulary(), OTHER_TOKENS[name])
+    loaded = driver.load(SLOT, folder)
+    assert loaded.status == "UNSUPPORTED" and "image_token" in loaded.error, loaded
+    added = {"added_tokens_decoder": {"50257": OTHER | {"content": "<img>", "special": True}}}
+    folder = _write(tmp_path, tokenizer_gpt2.vocabulary(), OTHER_TOKENS[name] | added)
+    assert driver.load(SLOT, folder).status == "OK"
+
+
+def test_a_huge_token_of_a_rank_file_is_refused(driver, tmp_path):
+    path = tmp_path / "huge.tiktoken"
+    path.write_text(f"{base64.b64encode(b'a' * 40000).decode()} 0\n")
+    loaded = driver.load(SLOT, path)
+    assert loaded.status == "UNSUPPORTED" and "base64" in loaded.error
