@@ -240,7 +240,7 @@ static enum ferry_status read_files(struct ferry_tokenizer *tokenizer,
 static bool has_bmi2(void) {
 #if defined(__x86_64__)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("lzcnt");
+           __builtin_cpu_supports("bmi2");
 #else
     return false;
 #endif
